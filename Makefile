@@ -1,0 +1,53 @@
+# Every target sets itself up: nothing but Python 3.11 or newer is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench lock clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/sandbox
+	@$(BIN)/python -m consumer demo $(ARGS)
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n 4 -m "not apache" --cov --cov-report=term $(ARGS)
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/lint/docs_links.py
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/yamllint --strict .
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# After a change of the dependencies in pyproject.toml.
+lock: .venv/uv
+	UV="$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml"; \
+	$$UV -o lock/service.txt && \
+	$$UV --extra sandbox -c lock/service.txt -o lock/sandbox.txt && \
+	$$UV --extra sandbox --group dev -c lock/sandbox.txt -o lock/dev.txt
+
+.venv/uv: .venv/python
+	$(PIP) uv
+	@touch $@
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/sandbox: .venv/python lock/sandbox.txt pyproject.toml
+	$(PIP) --require-hashes -r lock/sandbox.txt
+	@touch $@
+
+.venv/dev: .venv/python lock/dev.txt pyproject.toml
+	$(PIP) --require-hashes -r lock/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ .venv/sandbox
+
+clean:
+	rm -rf .venv .build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache dist

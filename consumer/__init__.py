@@ -1,0 +1,1 @@
+"""Segment events from a Kafka topic, delivered to Pendo: in order, concurrently, with nothing lost."""
