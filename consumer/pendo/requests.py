@@ -29,9 +29,7 @@ class Request:
 
     __slots__ = ("account", "body", "lane", "route", "state_hash")
 
-    def __init__(
-        self, route: Route, lane: str, body: bytes, account: str | None = None, state_hash: int = 0
-    ) -> None:
+    def __init__(self, route: Route, lane: str, body: bytes, account: str | None = None, state_hash: int = 0) -> None:
         self.route = route
         self.lane = lane
         self.body = body

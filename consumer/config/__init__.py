@@ -1,0 +1,1 @@
+"""The configuration: frozen settings, from one YAML file and the environment."""

@@ -1,0 +1,280 @@
+"""The settings: every key that there is, with its type, its default and what it means.
+
+Frozen values, one class a section; parts of the service are handed the section that they need. Where values come from
+is in `load`, what one value may be in `values`, which values fit together in `checks`. The text below a key is its
+description in the JSON schema. A key whose text says "Takes effect with" is accepted, and warned about, until then.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from consumer.config import values as v
+from consumer.outcomes import EventType
+
+TAKES_EFFECT: Final = "Takes effect with"
+_ROUTES: Final[Mapping[str, frozenset[str]]] = {
+    "identify": frozenset({"metadata"}),
+    "group": frozenset({"metadata"}),
+    "track": frozenset({"track"}),
+    "page": frozenset({"track"}),
+    "screen": frozenset({"track"}),
+    "delete": frozenset({"bulkdelete"}),
+}
+"""Routes of later versions, by event type."""
+
+
+def _no_mapping_file(_: object) -> None:
+    raise ValueError("mapping files come with a later version; remove this key")
+
+
+class _Section(BaseModel):
+    """What all sections have in common."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+
+class KafkaSecuritySettings(_Section):
+    """How to connect to the brokers."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Encryption (SSL) and login (SASL), as the brokers' listener has them."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    """How to log in; needed by the SASL protocols."""
+    username: v.Text | None = None
+    """User for PLAIN and SCRAM; client id for OAUTHBEARER with `oauth_token_url`."""
+    password: v.Secret | None = None
+    """Password for PLAIN and SCRAM; for OAUTHBEARER the client secret, or without `oauth_token_url` the token itself,
+    then best given as a file that somebody else keeps fresh."""
+    oauth_token_url: v.TokenUrl | None = None
+    """Authorization server that gives tokens for client credentials."""
+    oauth_scope: v.Text | None = None
+    """Scope to ask the authorization server for."""
+    ca_file: v.Text | None = None
+    """PEM file of the CA that signed the brokers' certificates; without it the system's CAs count."""
+    cert_file: v.Text | None = None
+    """PEM file of our certificate, for brokers that want one (mTLS)."""
+    key_file: v.Text | None = None
+    """PEM file of its key, unencrypted."""
+
+
+class KafkaSettings(_Section):
+    """Where to read from, and how."""
+
+    bootstrap_servers: v.Servers = ("localhost:9092",)
+    """Brokers to ask first, host:port; a list, or text with commas."""
+    topics: v.Topics = ("segment-events",)
+    """Topics with Segment events; a list, or text with commas."""
+    group_id: v.Text = "pendo-consumer"
+    """Consumer group; all pods of one deployment share it."""
+    start_from: v.StartFrom = "earliest"
+    """Where a partition without a commit starts: earliest, latest, or an ISO time with its zone."""
+    commit_interval_s: v.Seconds = 1.0
+    """Longest time between a settled event and its commit, in seconds."""
+    session_timeout_s: Annotated[v.Seconds, Field(ge=6, le=1800)] = 30.0
+    """A pod that is silent for so long, in seconds, loses its partitions; the brokers' own bounds are 6 and 1800."""
+    rebalance_drain_s: v.Seconds = 2.0
+    """How long a rebalance may wait for requests in flight, in seconds; below `session_timeout_s`."""
+    client_id: v.Text | None = None
+    """Name in the brokers' logs and quotas; without it `pendo-consumer`."""
+    consumer_options: v.ClientOptions = Field(default_factory=dict)
+    """Further options of the Kafka client (aiokafka), by its names; those that the service rests on are refused."""
+    security: KafkaSecuritySettings = KafkaSecuritySettings()
+    """How to connect to the brokers."""
+
+
+class SegmentSettings(_Section):
+    """How events stand on the topic."""
+
+    envelope_path: v.DottedPath | None = None
+    """Dotted path to the event inside the record's value, like httpPayload."""
+    anonymous: Literal["skip", "visitor"] = "skip"
+    """Events without a userId: skip them, or make each anonymousId a visitor (which may cost Pendo MAU)."""
+
+    @property
+    def envelope_keys(self) -> tuple[str, ...]:
+        """The steps of `envelope_path`; none without an envelope."""
+        return tuple(self.envelope_path.split(".")) if self.envelope_path else ()
+
+
+class PendoSettings(_Section):
+    """Where to deliver to."""
+
+    region: Literal["us", "eu", "us1", "jp", "au"] = "us"
+    """Where the subscription lives; a key is valid in its own region only."""
+    data_url: v.BaseUrl | None = None
+    """Base URL that overrides the region's data host."""
+    api_url: v.BaseUrl | None = None
+    """Base URL that overrides the region's API host."""
+    ca_file: v.Text | None = None
+    """PEM file of a private CA, beside the system's."""
+    proxy: v.Proxy | None = None
+    """Proxy's URL; without it the environment's HTTPS_PROXY and NO_PROXY count."""
+    transport: Literal["auto", "session"] = "auto"
+    """Takes effect with the lean transport: auto is the leanest that the settings allow, session always aiohttp's."""
+    api_key: v.Secret | None = None
+    """Pendo's API key (Settings, Subscription or App settings); needed by the route segmentio."""
+    track_event_secret: v.Secret | None = None
+    """Takes effect with the route track: Track Event shared secret (App details)."""
+    integration_key: v.Secret | None = None
+    """Integration key with write access; `check --connect` verifies it. Needed by no route yet."""
+    track_event_header: v.HeaderName = "x-pendo-integration-key"
+    """Takes effect with the route track: the header that carries `track_event_secret`."""
+    metadata_group: Literal["agent", "custom"] = "agent"
+    """Takes effect with the route metadata: the group of fields that is written."""
+    metadata_create: bool = True
+    """Takes effect with the route metadata: whether unknown ids are created."""
+
+
+def _route_exists(route: object, event_type: str) -> object:
+    if isinstance(route, str) and route in _ROUTES.get(event_type, frozenset()):
+        raise ValueError(f"this version has no route {route} yet")
+    return v.off(route)
+
+
+def _known(event_type: str) -> BeforeValidator:
+    return BeforeValidator(lambda route: _route_exists(route, event_type))
+
+
+SegmentioOrOff = Literal["segmentio", "off"]
+
+
+class RoutesSettings(_Section):
+    """Which of Pendo's ways in each event type takes; `off` skips it."""
+
+    identify: Annotated[SegmentioOrOff, _known("identify")] = "segmentio"
+    """Route of identify events: segmentio or off."""
+    group: Annotated[SegmentioOrOff, _known("group")] = "segmentio"
+    """Route of group events: segmentio or off."""
+    track: Annotated[SegmentioOrOff, _known("track")] = "segmentio"
+    """Route of track events: segmentio or off."""
+    page: Annotated[SegmentioOrOff, _known("page")] = "segmentio"
+    """Route of page events, which become track events first: segmentio or off."""
+    screen: Annotated[SegmentioOrOff, _known("screen")] = "segmentio"
+    """Route of screen events, which become track events first: segmentio or off."""
+    alias: Annotated[Literal["off"], _known("alias")] = "off"
+    """Pendo cannot merge ids by request: off."""
+    delete: Annotated[Literal["off"], _known("delete")] = "off"
+    """Route of delete events: off."""
+
+    def table(self) -> Mapping[EventType, str | None]:
+        """The route's name of every event type; None for `off`."""
+        routes: dict[str, str] = self.model_dump()
+        return {EventType(name): None if route == "off" else route for name, route in routes.items()}
+
+
+class MappingSettings(_Section):
+    """Rules of your own."""
+
+    file: Annotated[str | None, BeforeValidator(_no_mapping_file)] = None
+    """Takes effect with mapping files, which come with a later version; until then it must not be set."""
+
+
+class RateLimitSettings(_Section):
+    """Requests a second for the whole group, by route."""
+
+    segmentio: v.PerSecond | None = None
+    """Takes effect with rate limits: requests a second on the Segment endpoint."""
+    track: v.PerSecond | None = None
+    """Takes effect with rate limits: requests a second on the Track Events API."""
+    metadata: v.PerSecond | None = None
+    """Takes effect with rate limits: requests a second on the Metadata API."""
+
+
+class DeliverySettings(_Section):
+    """How much at once, how long, and when an event is given up."""
+
+    max_concurrency: v.Count = 128
+    """Most requests in flight in one pod."""
+    max_open_events: v.Count = 20_000
+    """Most events that are read and not settled; with so many, reading pauses."""
+    max_open_bytes: v.Size = 64 * 1024 * 1024
+    """Most bytes of such events; a number, or like 64 MiB."""
+    max_batch: Annotated[v.Count, Field(le=500)] = 500
+    """Takes effect with the route metadata: most ids in one call."""
+    request_timeout_s: v.Seconds = 10.0
+    """Longest time for one request, in seconds."""
+    metadata_timeout_s: v.Seconds = 60.0
+    """Takes effect with the route metadata: longest time for one call, in seconds."""
+    retry_window_s: v.Seconds = 900.0
+    """Takes effect with the poison clock: an event that keeps failing for so long, in seconds, while others pass is
+    dead-lettered; in an outage none is."""
+    max_retry_delay_s: v.Seconds = 60.0
+    """Longest pause between two attempts, in seconds; Pendo's Retry-After goes before, up to 300."""
+    min_attempts: v.Count = 5
+    """Takes effect with the poison clock: fewest attempts before an event is given up, whatever the time."""
+    rate_limit: RateLimitSettings = RateLimitSettings()
+    """Requests a second for the whole group, by route."""
+    shutdown_timeout_s: v.Seconds = 25.0
+    """One deadline for all of a stop, in seconds; keep it below the orchestrator's grace period (Kubernetes: 30)."""
+    memory_ids: v.CountOrOff = 20_000
+    """Takes effect with newest-wins: ids whose newest fields are remembered."""
+    memory_message_ids: v.CountOrOff = 200_000
+    """Takes effect with dropping repeats: delivered messageIds that are remembered; 0 turns it off."""
+    suppress_unchanged: bool = False
+    """Takes effect with newest-wins: whether identify and group that change nothing are left out."""
+    paused: bool = False
+    """Whether delivery is stopped, for the whole group; read again when the file changes."""
+
+
+class DeadLetterSettings(_Section):
+    """Where events go that can never be delivered."""
+
+    topic: v.Topic = "segment-events-dead-letter"
+    """Topic for dead letters; it must exist, the service creates none."""
+    flood_share: v.Share = 0.5
+    """Takes effect with the flood stop: it stops when more than this share of answers were refusals."""
+    flood_min_events: v.Count = 200
+    """Takes effect with the flood stop: how many of the last answers are looked at."""
+
+
+class HttpSettings(_Section):
+    """Probes and metrics."""
+
+    host: v.Text = "0.0.0.0"  # noqa: S104  # probes come from outside the pod
+    """Address to listen on."""
+    port: v.Port = 8080
+    """Port to listen on; 0 picks a free one and logs it."""
+    admin_token: v.Secret | None = None
+    """Takes effect with the admin API: the bearer token that opens it."""
+    peers: v.Text | None = None
+    """Takes effect with the page: headless DNS name of all pods, which the page sums over."""
+
+
+class LogSettings(_Section):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is shown; ids of visitors and messages appear at debug only."""
+    format: Literal["json", "text"] | None = None
+    """json, one object a line, or text; without it text on a terminal, else json."""
+
+
+class Settings(_Section):
+    """Everything that can be configured."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    """Where to read from, and how."""
+    segment: SegmentSettings = SegmentSettings()
+    """How events stand on the topic."""
+    pendo: PendoSettings = PendoSettings()
+    """Where to deliver to."""
+    routes: RoutesSettings = RoutesSettings()
+    """Which of Pendo's ways in each event type takes."""
+    mapping: MappingSettings = MappingSettings()
+    """Rules of your own."""
+    delivery: DeliverySettings = DeliverySettings()
+    """How much at once, how long, and when an event is given up."""
+    dead_letter: DeadLetterSettings = DeadLetterSettings()
+    """Where events go that can never be delivered."""
+    http: HttpSettings = HttpSettings()
+    """Probes and metrics."""
+    log: LogSettings = LogSettings()
+    """What is logged, to standard error."""

@@ -1,0 +1,34 @@
+"""page: becomes a track event with the name that Segment itself gives it.
+
+In comes an event, out comes a request. It must not know how it is delivered.
+"""
+
+from typing import Any
+
+from consumer.mapping import segmentio, shape
+from consumer.pendo.requests import Request
+from consumer.segment.events import Event
+
+
+def map_page(event: Event, visitor: str) -> Request:
+    """Map a page to the Segment endpoint.
+
+    Raises:
+        RejectedError: Its name or category is no text, or its properties are no object.
+    """
+    fields = segmentio.as_track(event.fields, page_name(event.fields))
+    fields = segmentio.with_account(fields, shape.properties(fields))
+    return segmentio.to_request(event, fields, visitor)
+
+
+def page_name(fields: dict[str, Any]) -> str:
+    """Name a page as Segment does: `Viewed {category} {name} Page`, without a name `Loaded a Page`.
+
+    Raises:
+        RejectedError: Name or category is no text.
+    """
+    name = shape.optional_text(fields, "name")
+    category = shape.optional_text(fields, "category")
+    if name is None:
+        return "Loaded a Page"
+    return f"Viewed {name} Page" if category is None else f"Viewed {category} {name} Page"

@@ -1,0 +1,97 @@
+"""From an event to its request or its end: the first answer wins.
+
+In comes an event, out comes a request or the way the event ends. It must not know records, lanes or attempts.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
+
+from consumer.errors import ConfigError, RejectedError
+from consumer.mapping.group import map_group
+from consumer.mapping.identify import map_identify
+from consumer.mapping.page import map_page
+from consumer.mapping.result import Ended, Mapped
+from consumer.mapping.screen import map_screen
+from consumer.mapping.track import map_track
+from consumer.mapping.visitor import Anonymous, visitor_of
+from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.requests import Request, Route
+from consumer.segment.events import Event
+from consumer.segment.filters import integrations_allow
+
+MapEvent = Callable[[Event, str], Request]
+"""Maps an event of one type to the request of one route; it is handed the visitor's id, and may reject the event."""
+
+UNKNOWN_TYPE: Final = Ended(Outcome.SKIPPED, Reason.UNKNOWN_TYPE)
+NOT_FOR_PENDO: Final = Ended(Outcome.FILTERED, Reason.INTEGRATIONS)
+NO_ROUTE: Final = Ended(Outcome.SKIPPED, Reason.NO_ROUTE)
+
+
+class Router:
+    """Decides by an event's type, and by how its type is routed, what becomes of it.
+
+    Args:
+        routes: By which route each type goes; none, or no entry, is `off`.
+        anonymous: What becomes of an event with an anonymousId alone.
+
+    Raises:
+        ConfigError: A type cannot go by the route it is given.
+    """
+
+    def __init__(self, routes: Mapping[EventType, Route | None], anonymous: Anonymous) -> None:
+        self._anonymous: Final[Anonymous] = anonymous
+        self._mappings: Final = {type_: _mapping(type_, routes.get(type_)) for type_ in EventType}
+
+    def map(self, event: Event) -> Mapped:
+        """Map one event; whatever it holds, it becomes a request or an end."""
+        try:
+            return self._map(event)
+        except RejectedError as error:
+            return Ended(Outcome.DEAD_LETTERED, error.reason, str(error))
+
+    def _map(self, event: Event) -> Mapped:
+        mapping = self._mappings[event.type]
+        if mapping is UNKNOWN_TYPE:
+            return UNKNOWN_TYPE
+        if not integrations_allow(event):
+            return NOT_FOR_PENDO
+        if isinstance(mapping, Ended):
+            return mapping
+        visitor = visitor_of(event.fields, self._anonymous)
+        return visitor if isinstance(visitor, Ended) else mapping(event, visitor)
+
+
+def _mapping(type_: EventType, route: Route | None) -> MapEvent | Ended:
+    """Choose what is done with the events of one type."""
+    if type_ in {EventType.OTHER, EventType.NONE}:
+        return UNKNOWN_TYPE
+    match route:
+        case None:
+            return NO_ROUTE
+        case Route.SEGMENTIO:
+            mapping = _segmentio(type_)
+        case Route.TRACK | Route.METADATA | Route.BULKDELETE:
+            mapping = None
+        case _:
+            assert_never(route)
+    if mapping is None:
+        raise ConfigError([f"routes.{type_}: {type_} events cannot go by the route `{route}`"])
+    return mapping
+
+
+def _segmentio(type_: EventType) -> MapEvent | None:
+    match type_:
+        case EventType.IDENTIFY:
+            return map_identify
+        case EventType.GROUP:
+            return map_group
+        case EventType.TRACK:
+            return map_track
+        case EventType.PAGE:
+            return map_page
+        case EventType.SCREEN:
+            return map_screen
+        case EventType.ALIAS | EventType.DELETE | EventType.OTHER | EventType.NONE:
+            return None
+        case _:
+            assert_never(type_)

@@ -1,0 +1,58 @@
+"""What Pendo's Segment endpoint takes: the event as it came, but for a few documented changes.
+
+In come an event and the fields that are to go out, out comes the request. It must not know the event's type.
+"""
+
+from typing import Any, Final
+
+from consumer.mapping.encode import encode
+from consumer.mapping.ids import pendo_id
+from consumer.mapping.visitor import is_anonymous
+from consumer.pendo.requests import Request, Route
+from consumer.segment.events import Event
+
+WRITE_KEY: Final = "writeKey"
+"""Segment's secret of a source, which some ingests leave in the event."""
+
+
+def to_request(
+    event: Event, fields: dict[str, Any], visitor: str, account: str | None = None, state_hash: int = 0
+) -> Request:
+    """Build the request; an event whose fields are unchanged goes out as the very bytes that came.
+
+    Args:
+        event: As it came.
+        fields: What goes out: the event's own fields, or a changed copy.
+        visitor: The visitor's id as text.
+        account: For a group the account's id.
+        state_hash: For a group a hash of its traits.
+    """
+    if is_anonymous(fields, visitor):
+        fields = {**fields, "userId": visitor}
+    if WRITE_KEY in fields:
+        fields = {key: value for key, value in fields.items() if key != WRITE_KEY}
+    body = event.raw if event.raw is not None and fields is event.fields else encode(fields)
+    return Request(Route.SEGMENTIO, f"visitor:{visitor}", body, account, state_hash)
+
+
+def with_account(fields: dict[str, Any], properties: dict[str, Any] | None) -> dict[str, Any]:
+    """Give a track event its account: Pendo reads it from `properties.groupId`, Segment may keep it in the context.
+
+    Returns:
+        The same fields when there is nothing to add, else a changed copy.
+    """
+    if properties is not None and properties.get("groupId") is not None:
+        return fields
+    context = fields.get("context")
+    if not isinstance(context, dict):
+        return fields
+    group_id = context.get("groupId")
+    if pendo_id(group_id) is None:
+        return fields
+    return {**fields, "properties": {**(properties or {}), "groupId": group_id}}
+
+
+def as_track(fields: dict[str, Any], event: str) -> dict[str, Any]:
+    """Turn a page or screen into a track event of this name; a changed copy without top-level name and category."""
+    kept = {key: value for key, value in fields.items() if key not in {"name", "category"}}
+    return {**kept, "type": "track", "event": event}

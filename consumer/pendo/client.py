@@ -1,0 +1,166 @@
+"""The client: one POST to Pendo, one verdict.
+
+Bytes go in; a verdict and the status for the metric come out, or an `UnreachableError`. It knows neither lanes nor
+retries. Redirects are never followed (they turn a POST into a GET that answers 200), bodies are always read, so that
+connections can be used again, and the URL of the Segment endpoint is never logged: it carries the key.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Final, Self
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from consumer.errors import ConfigError, UnreachableError
+from consumer.pendo.verdicts import Verdict, verdict_of
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""More than any answer that we understand; the rest is not read, and its connection is closed."""
+KEEPALIVE_S: Final = 10.0
+"""Below what servers and load balancers use: a POST on a connection that they just closed has an unknown end."""
+
+
+class Client:
+    """One session to Pendo for all routes; use it as an async context manager."""
+
+    def __init__(self, *, timeout_s: float, ca_file: str | None = None, proxy: str | None = None) -> None:
+        """Prepare a session.
+
+        Args:
+            timeout_s: For a whole request.
+            ca_file: PEM file of a private CA, beside the system's.
+            proxy: URL of a proxy; without it `HTTPS_PROXY` and `NO_PROXY` count.
+
+        Raises:
+            ConfigError: The CA file cannot be used.
+        """
+        self._tls = _tls(ca_file)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._proxies = ProxyChoice(proxy)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the session, in the running loop."""
+        self._session = aiohttp.ClientSession(
+            # The engine holds a slot before it asks: a second limit in here would only add to the request's timeout.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=self._tls),
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the session and its connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(self, url: URL, headers: Mapping[str, str], body: bytes) -> tuple[Verdict, int]:
+        """Send one request.
+
+        Returns:
+            The verdict and the HTTP status.
+
+        Raises:
+            UnreachableError: No answer came, or not all of it.
+        """
+        assert self._session is not None  # noqa: S101  # a programming error, not a condition
+        try:
+            async with self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
+            ) as response:
+                answer = await _bounded_body(response)
+                return verdict_of(response.status, response.headers, answer), response.status
+        except TimeoutError as error:
+            raise UnreachableError("timeout", "no answer in time") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UnreachableError("connection", error.__class__.__name__) from error
+
+    async def get(self, url: URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Ask; used by `check --connect` alone.
+
+        Raises:
+            UnreachableError: No answer came, or not all of it.
+        """
+        assert self._session is not None  # noqa: S101  # a programming error, not a condition
+        try:
+            async with self._session.get(
+                url, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
+            ) as response:
+                return response.status, await _bounded_body(response)
+        except TimeoutError as error:
+            raise UnreachableError("timeout", "no answer in time") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UnreachableError("connection", error.__class__.__name__) from error
+
+
+class Target:
+    """One route's URL and headers, behind which a changed credential can be put while requests are on their way.
+
+    Attributes:
+        url: Carries the key on the Segment endpoint: never log it.
+    """
+
+    __slots__ = ("_client", "_headers", "url")
+
+    def __init__(self, client: Client, url: str, headers: Mapping[str, str]) -> None:
+        self._client = client
+        self._headers = headers
+        self.url = URL(url, encoded=True)
+
+    def move_to(self, url: str) -> None:
+        """Send what follows there."""
+        self.url = URL(url, encoded=True)
+
+    async def post(self, body: bytes) -> tuple[Verdict, int]:
+        """Send one request; see `Client.post`."""
+        return await self._client.post(self.url, self._headers, body)
+
+
+class ProxyChoice:
+    """Which proxy a URL goes through: the configured one, else what the environment says, asked once a host.
+
+    aiohttp's own `trust_env` reads the environment anew for every request.
+    """
+
+    __slots__ = ("_configured", "_known")
+
+    def __init__(self, configured: str | None) -> None:
+        self._configured = configured
+        self._known: dict[tuple[str, str | None], str | None] = {}
+
+    def of(self, url: URL) -> str | None:
+        """The proxy's URL; None to connect directly."""
+        if self._configured is not None:
+            return self._configured
+        origin = (url.scheme, url.host)
+        if origin not in self._known:
+            bypassed = url.host is not None and proxy_bypass(url.host)
+            self._known[origin] = None if bypassed else getproxies().get(url.scheme)
+        return self._known[origin]
+
+
+async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
+    length = response.content_length
+    if length is not None and length <= MAX_BODY_BYTES:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            response.close()
+            break
+    return bytes(body)
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                [f"pendo.ca_file: {ca_file}: not a usable PEM file ({error.__class__.__name__})"]
+            ) from error
+    return context

@@ -1,0 +1,82 @@
+"""The endpoints: which URL each route posts to, by region or by base URLs of one's own.
+
+Settings come in, URLs and headers go out. The Segment endpoint carries the API key in its path: `segmentio_url` is for
+sending alone, whatever is shown comes from `redacted_url`. Source of the hosts: Pendo's documentation.
+"""
+
+from collections.abc import Mapping
+from typing import Final, assert_never
+from urllib.parse import quote
+
+from consumer.config.settings import PendoSettings, RoutesSettings
+from consumer.outcomes import EventType
+from consumer.pendo.requests import Route
+
+METHOD: Final = "POST"
+_HOSTS: Final[Mapping[str, tuple[str, str]]] = {
+    "us": ("https://data.pendo.io", "https://app.pendo.io"),
+    "eu": ("https://data.eu.pendo.io", "https://app.eu.pendo.io"),
+    "us1": ("https://us1.data.pendo.io", "https://us1.app.pendo.io"),
+    "jp": ("https://data.jpn.pendo.io", "https://app.jpn.pendo.io"),
+    "au": ("https://data.au.pendo.io", "https://app.au.pendo.io"),
+}
+"""By region: the data host, the API host."""
+_JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+
+
+def route_table(routes: RoutesSettings) -> dict[EventType, Route | None]:
+    """The route of each event type; None for `off`."""
+    return {type_: Route(name) if name else None for type_, name in routes.table().items()}
+
+
+class Endpoints:
+    """The URLs of one Pendo subscription.
+
+    Attributes:
+        data_url: Base of the Segment endpoint and of the Track Events API.
+        api_url: Base of the other APIs.
+    """
+
+    __slots__ = ("api_url", "data_url")
+
+    def __init__(self, *, data_url: str, api_url: str) -> None:
+        self.data_url = data_url.rstrip("/")
+        self.api_url = api_url.rstrip("/")
+
+    @classmethod
+    def from_settings(cls, pendo: PendoSettings) -> "Endpoints":
+        """The region's hosts, where no base URL goes before them."""
+        data_url, api_url = _HOSTS[pendo.region]
+        return cls(data_url=pendo.data_url or data_url, api_url=pendo.api_url or api_url)
+
+    def segmentio_url(self, api_key: str) -> str:
+        """Where raw Segment events go; never log it, the key is in its path."""
+        return f"{self.data_url}/data/segmentio/{quote(api_key, safe='')}"
+
+    def token_url(self) -> str:
+        """Where an integration key is verified, by GET."""
+        return f"{self.api_url}/api/v1/token/verify"
+
+    def redacted_url(self, route: Route) -> str:
+        """The URL of a route with `***` in place of a key."""
+        match route:
+            case Route.SEGMENTIO:
+                return f"{self.data_url}/data/segmentio/***"
+            case Route.TRACK | Route.METADATA | Route.BULKDELETE:
+                raise LookupError(f"this version has no route {route}")
+            case _:
+                assert_never(route)
+
+    def headers(self, route: Route) -> Mapping[str, str]:
+        """The headers of a route's requests."""
+        match route:
+            case Route.SEGMENTIO:
+                return _JSON
+            case Route.TRACK | Route.METADATA | Route.BULKDELETE:
+                raise LookupError(f"this version has no route {route}")
+            case _:
+                assert_never(route)
+
+    def describe(self, route: Route) -> tuple[str, str, Mapping[str, str]]:
+        """Method, redacted URL, headers: what may be shown of a route."""
+        return METHOD, self.redacted_url(route), self.headers(route)

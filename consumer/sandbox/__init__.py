@@ -1,0 +1,1 @@
+"""The parts on one machine: broker, simulated Pendo, Segment traffic; the service never imports them."""

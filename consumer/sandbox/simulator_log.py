@@ -1,0 +1,165 @@
+"""What the simulator saw: requests come in as they begin and end, entries and counts go out.
+
+It counts what order tests need: how many requests of one lane were in flight at once (seen only with some latency:
+without any, a request is answered in the turn in which it arrives). It knows neither why a request
+was answered as it was, nor what became of its event.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+from consumer.sandbox.simulator_checks import Facts
+
+# What stands in place of a status: the connection was cut · the client went before there was an answer.
+Status = int | Literal["reset", "gone"]
+
+_HASH_BYTES: Final = 8
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request.
+
+    Attributes:
+        seq: From 1, in the order of arrival.
+        route: `segmentio`, `token`, `visitor`, `account` or `unknown`.
+        method: HTTP's.
+        message_id: Of the event, as far as it could be read; likewise `type`, `visitor` and `account`.
+        in_flight: How many requests were in flight when it arrived, itself included.
+        lane_in_flight: How many of them were its visitor's; 0 without a visitor.
+        account_conflict: Whether a group of the same account with other traits was in flight when it arrived.
+        body_bytes: The body's size.
+        body_hash: Of the body's bytes.
+        body: The body, when bodies are kept.
+        started_s: When it arrived, by the monotonic clock; `ended_s` likewise, None while it is in flight.
+        status: What was answered; None while it is in flight.
+        why: Why it was refused, or `fault` when it was told to be.
+    """
+
+    seq: int
+    route: str
+    method: str
+    message_id: str | None
+    type: str | None
+    visitor: str | None
+    account: str | None
+    in_flight: int
+    lane_in_flight: int
+    account_conflict: bool
+    body_bytes: int
+    body_hash: str
+    body: str | None
+    started_s: float
+    ended_s: float | None = None
+    status: Status | None = None
+    why: str = ""
+
+
+class RequestLog:
+    """The last requests, and counts of all."""
+
+    def __init__(self, *, max_entries: int | None, keep_bodies: bool) -> None:
+        self._entries: deque[Entry] = deque(maxlen=max_entries)
+        self._keep_bodies = keep_bodies
+        self._lanes: Counter[str] = Counter()
+        self._account_states: dict[str, list[bytes | None]] = {}
+        self.in_flight = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all entries and counts; what is in flight stays so."""
+        self._entries.clear()
+        self.seq = 0
+        self.max_in_flight = self.in_flight
+        self.max_lane_in_flight = 0
+        self.lane_overlaps = 0
+        self.account_conflicts = 0
+        self.by_status: Counter[str] = Counter()
+        self.by_route: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Go through the kept entries in the order of arrival."""
+        return iter(self._entries)
+
+    def since(self, seq: int) -> list[Entry]:
+        """Return the kept entries that arrived after the one with this number."""
+        return [entry for entry in self._entries if entry.seq > seq]
+
+    def begin(self, route: str, method: str, facts: Facts, body: bytes) -> Entry:
+        """Note a request that arrived; `end` takes the entry."""
+        self.seq += 1
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        entry = Entry(
+            seq=self.seq,
+            route=route,
+            method=method,
+            message_id=facts.message_id,
+            type=facts.type,
+            visitor=facts.visitor,
+            account=facts.account,
+            in_flight=self.in_flight,
+            lane_in_flight=self._enter_lane(facts.visitor),
+            account_conflict=self._enter_account(facts),
+            body_bytes=len(body),
+            body_hash=blake2b(body, digest_size=_HASH_BYTES).hexdigest(),
+            body=body.decode("utf-8", "replace") if self._keep_bodies else None,
+            started_s=time.monotonic(),
+        )
+        self._entries.append(entry)
+        return entry
+
+    def end(self, entry: Entry, facts: Facts, status: Status) -> None:
+        """Note how a request ended."""
+        entry.ended_s = time.monotonic()
+        entry.status = status
+        self.in_flight -= 1
+        self.by_status[str(status)] += 1
+        self.by_route[entry.route] += 1
+        self._leave(facts)
+
+    def counts(self) -> dict[str, Any]:
+        """Return all counts."""
+        return {
+            "requests": self.seq,
+            "by_status": dict(self.by_status),
+            "by_route": dict(self.by_route),
+            "in_flight": self.in_flight,
+            "max_in_flight": self.max_in_flight,
+            "max_lane_in_flight": self.max_lane_in_flight,
+            "lane_overlaps": self.lane_overlaps,
+            "account_conflicts": self.account_conflicts,
+        }
+
+    def _enter_lane(self, visitor: str | None) -> int:
+        if visitor is None:
+            return 0
+        self._lanes[visitor] += 1
+        in_flight = self._lanes[visitor]
+        self.max_lane_in_flight = max(self.max_lane_in_flight, in_flight)
+        self.lane_overlaps += in_flight > 1
+        return in_flight
+
+    def _enter_account(self, facts: Facts) -> bool:
+        if facts.type != "group" or facts.account is None:
+            return False
+        states = self._account_states.setdefault(facts.account, [])
+        conflict = any(state != facts.state for state in states)
+        states.append(facts.state)
+        self.account_conflicts += conflict
+        return conflict
+
+    def _leave(self, facts: Facts) -> None:
+        if facts.visitor is not None:
+            self._lanes[facts.visitor] -= 1
+            if not self._lanes[facts.visitor]:
+                del self._lanes[facts.visitor]
+        if facts.type == "group" and facts.account is not None:
+            states = self._account_states[facts.account]
+            states.remove(facts.state)
+            if not states:
+                del self._account_states[facts.account]

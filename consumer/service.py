@@ -1,0 +1,283 @@
+"""The service: builds every part, runs them side by side, and takes them down within one deadline.
+
+Configuration goes in, an exit status comes out. The way down, each step taking what is left of the deadline:
+admit nothing more · start no request · wait for answers and for dead letters · commit · release the rest · leave.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+import threading
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import uvloop
+from pydantic import SecretStr
+
+from consumer import __version__, metrics
+from consumer.config.load import Loaded
+from consumer.delivery.gate import Gate
+from consumer.delivery.retry import Backoff
+from consumer.delivery.routes import Routes
+from consumer.delivery.senders import Senders
+from consumer.delivery.tally import Tally
+from consumer.kafka.cluster import Cluster
+from consumer.kafka.letterbox import Letterbox
+from consumer.kafka.offset_map import TAG_BYTES
+from consumer.kafka.progress import Progress
+from consumer.kafka.security import client_options
+from consumer.kafka.source import Source
+from consumer.log import get_logger
+from consumer.mapping.router import Router
+from consumer.metrics import Exposition, Sample
+from consumer.pendo.client import Client, Target
+from consumer.pendo.endpoints import Endpoints, route_table
+from consumer.pendo.requests import Route
+from consumer.watch import Watch
+from consumer.web import Web
+from consumer.worker.admission import Admission
+from consumer.worker.commits import Commits
+from consumer.worker.partitions import Partitions
+from consumer.worker.polling import Polling
+
+log = get_logger(__name__)
+
+COMMIT_RESERVE_S: Final = 5.0
+"""Of the shutdown's deadline: what waiting for answers must leave for the commit and for leaving the group."""
+COMMIT_RETRY_S: Final = 0.5
+DEAD_AFTER_S: Final = 120.0
+"""A poll may rightly stand still for a whole rebalance, but not for several."""
+EXIT_MARGIN_S: Final = 5.0
+"""Beyond the shutdown's deadline: then the process ends whatever still runs."""
+
+
+class Service:
+    """One process of the service.
+
+    Attributes:
+        web: The HTTP side; its port is known once the service runs.
+        tally: What was received and what became of it.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Build every part; nothing is connected yet. Call it in the running loop.
+
+        Raises:
+            ConfigError: A file that the settings name cannot be used.
+        """
+        settings = self._settings = loaded.settings
+        self.tally = Tally()
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+        options = client_options(settings.kafka)
+        self._cluster = Cluster(options)
+        self._source = Source(settings.kafka, options, self._cluster)
+        self._letterbox = Letterbox(settings.dead_letter.topic, options, self._cluster)
+        self._client = Client(
+            timeout_s=settings.delivery.request_timeout_s,
+            ca_file=settings.pendo.ca_file,
+            proxy=settings.pendo.proxy,
+        )
+        self._endpoints = Endpoints.from_settings(settings.pendo)
+        self._target = Target(self._client, self._segmentio_url(), self._endpoints.headers(Route.SEGMENTIO))
+        self._routes = Routes({Route.SEGMENTIO: self._senders(Route.SEGMENTIO, self._target)}, self._letterbox)
+        self._build_worker()
+        self._watch = Watch(loaded, self._source, self._cluster, self._partitions)
+        self._watch.on_secret("pendo.api_key", self._use_api_key)
+        self._watch.on_pause(self._pause)
+        self.web = Web(alive=self._alive, not_ready=self._not_ready, metrics=self._exposition().render)
+
+    def _build_worker(self) -> None:
+        settings, tally = self._settings, self.tally
+        self._commits = Commits(
+            self._source,
+            tag=secrets.token_bytes(TAG_BYTES),
+            interval_s=settings.kafka.commit_interval_s,
+            owned=self._owned,
+            settled=tally.settled.total,
+            in_flight=self._routes.in_flight,
+        )
+        self._partitions = Partitions(
+            self._source,
+            self._routes,
+            start_from=settings.kafka.start_from,
+            drain_s=settings.kafka.rebalance_drain_s,
+            tally=tally,
+            commit=self._commits.commit,
+        )
+        self._admission = Admission(
+            envelope_path=settings.segment.envelope_keys,
+            mapper=Router(route_table(settings.routes), settings.segment.anonymous),
+            outlets=self._routes.senders,
+            letters=self._letterbox,
+            tally=tally,
+        )
+        self._polling = Polling(
+            self._source,
+            self._partitions,
+            self._admission,
+            tally=tally,
+            max_open_events=settings.delivery.max_open_events,
+            max_open_bytes=settings.delivery.max_open_bytes,
+        )
+
+    def _owned(self) -> Iterable[Progress]:
+        return self._partitions.owned.values()
+
+    def _senders(self, route: Route, target: Target) -> Senders:
+        delivery = self._settings.delivery
+        gate = Gate(limit=delivery.max_concurrency, max_probe_delay_s=delivery.max_retry_delay_s, random=random.random)
+        gate.paused = delivery.paused
+        backoff = Backoff(delivery.max_retry_delay_s, random.random)
+        return Senders(route, gate=gate, backoff=backoff, post=target.post, letters=self._letterbox)
+
+    def _exposition(self) -> Exposition:
+        return Exposition([self._samples, self._routes.samples, self._watch.samples])
+
+    def stop(self) -> None:
+        """Ask for an orderly end; harmless when repeated."""
+        self._stop.set()
+
+    async def run(self) -> int:
+        """Run until `stop` is called or a part dies.
+
+        Returns:
+            0 when all that was not settled was released; 1 if a commit was not confirmed.
+
+        Raises:
+            ConfigError: The HTTP address cannot be had.
+            ExceptionGroup: A part died; what was open stays in Kafka.
+        """
+        await self.web.start(self._settings.http.host, self._settings.http.port)
+        try:
+            async with self._client, asyncio.TaskGroup() as tasks:
+                self._start(tasks)
+                await self._stop.wait()
+                status = await self._drain()
+                for task in self._tasks:
+                    task.cancel()
+        finally:
+            await self.web.stop()
+        return status
+
+    def _start(self, tasks: asyncio.TaskGroup) -> None:
+        parts: dict[str, Coroutine[Any, Any, None]] = {
+            "polling": self._polling.run(),
+            "commits": self._commits.run(),
+            "letterbox": self._letterbox.run(),
+            "watch": self._watch.run(),
+        }
+        for senders in self._routes.senders.values():
+            parts[f"senders {senders.route}"] = senders.run(self._settings.delivery.max_concurrency)
+        self._tasks = [tasks.create_task(part, name=name) for name, part in parts.items()]
+
+    async def _drain(self) -> int:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.delivery.shutdown_timeout_s
+        log.info("stopping", open_events=self.tally.open_events, in_flight=self._routes.in_flight())
+        self._polling.stop()
+        self._routes.stop()
+        reserve_s = min(COMMIT_RESERVE_S, self._settings.delivery.shutdown_timeout_s / 2)
+        answered = await self._routes.drain(deadline - loop.time() - reserve_s)
+        confirmed = await self._commit_until(deadline)
+        released = self._partitions.release_all()
+        await self._leave(deadline)
+        log.info(
+            "stopped", answered=answered, committed=confirmed, released=released, settled=self.tally.settled.total()
+        )
+        return 0 if confirmed else 1
+
+    async def _commit_until(self, deadline: float) -> bool:
+        """Commit; once more when it was not confirmed and there is time, since a rebalance refuses commits."""
+        loop = asyncio.get_running_loop()
+        confirmed = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                while not (confirmed := await self._commits.commit(self._partitions.progresses())):
+                    await asyncio.sleep(COMMIT_RETRY_S)
+                    if loop.time() >= deadline:
+                        break
+        return confirmed
+
+    async def _leave(self, deadline: float) -> None:
+        """Leave the group at once, so that others take over; close what is left in the time that is left."""
+        loop = asyncio.get_running_loop()
+        await self._source.stop(max(deadline - loop.time(), 1.0))
+        await self._letterbox.close(max(deadline - loop.time(), 0.1))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(deadline - loop.time(), 0.1)):
+                await self._cluster.close()
+
+    def _segmentio_url(self, api_key: SecretStr | None = None) -> str:
+        key = api_key or self._settings.pendo.api_key
+        return self._endpoints.segmentio_url(key.get_secret_value() if key else "")
+
+    def _use_api_key(self, api_key: SecretStr) -> None:
+        self._target.move_to(self._segmentio_url(api_key))
+        self._routes.senders[Route.SEGMENTIO].probe_now()
+
+    def _pause(self, paused: bool) -> None:  # noqa: FBT001  # a callback
+        for senders in self._routes.senders.values():
+            senders.pause(paused=paused)
+
+    def _alive(self) -> bool:
+        """An outage of Kafka or Pendo is no death; a poll loop that stands still while Kafka answers is."""
+        return self._watch.kafka_gone or self._polling.idle_s() < DEAD_AFTER_S
+
+    def _not_ready(self) -> list[str]:
+        reasons: list[str] = [stall.value for stall in self._routes.stalls()]
+        if not self._polling.started or self._watch.kafka_gone:
+            reasons.append("kafka")
+        if self._letterbox.problem is not None:
+            reasons.append("dead_letter")
+        if self._stop.is_set():
+            reasons.append("stopping")
+        return reasons
+
+    def _samples(self) -> Iterator[Sample]:
+        tally = self.tally
+        for type_, count in tally.received.items():
+            yield Sample(metrics.EVENTS_RECEIVED, count, (type_.value,))
+        for (type_, outcome, reason), count in tally.settled.items():
+            yield Sample(metrics.EVENTS_SETTLED, count, (type_.value, outcome.value, reason.value))
+        for result, count in self._commits.results.items():
+            yield Sample(metrics.COMMITS, count, (result,))
+        yield Sample(metrics.EVENTS_RELEASED, tally.released)
+        yield Sample(metrics.EVENTS_OPEN, tally.open_events)
+        yield Sample(metrics.EVENTS_UNACCOUNTED, tally.unaccounted(self._partitions.open_events()))
+        yield Sample(metrics.OPEN_BYTES, tally.open_bytes)
+        yield Sample(metrics.REBALANCES, self._partitions.rebalances)
+        yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expired)
+        yield Sample(metrics.RECORDS_UNKEYED, self._admission.unkeyed)
+        yield Sample(metrics.BUILD_INFO, 1, (__version__,))
+
+
+def run_service(loaded: Loaded) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        ConfigError: Something that the settings name cannot be used.
+    """
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(_run_until_signal(loaded))
+
+
+async def _run_until_signal(loaded: Loaded) -> int:
+    service = Service(loaded)
+    deadline_s = loaded.settings.delivery.shutdown_timeout_s + EXIT_MARGIN_S
+
+    def on_signal() -> None:
+        # A client that swallows its own cancellation, or a loop that stands still, must not keep the process.
+        guard = threading.Timer(deadline_s, os._exit, (1,))
+        guard.daemon = True
+        guard.start()
+        service.stop()
+
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_, on_signal)
+    return await service.run()

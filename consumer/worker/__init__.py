@@ -1,0 +1,1 @@
+"""The worker: polls, admits, commits, and answers rebalances. It builds nothing; the service hands it its parts."""

@@ -1,0 +1,143 @@
+"""Admission: from a polled record to deliveries in their lanes, without waiting for anything.
+
+Records go in; each of their events ends as a delivery, a dead letter or a settled reason. This is the hot path: no
+await, no task, nothing formatted.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from consumer.delivery.lanes import Delivery
+from consumer.delivery.tally import Tally
+from consumer.delivery.ticket import Ticket
+from consumer.kafka.dead_letter import DeadLetter, Stage
+from consumer.kafka.progress import Progress
+from consumer.kafka.records import Record
+from consumer.log import get_logger
+from consumer.mapping.result import Ended, Mapped
+from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.requests import Request, Route
+from consumer.segment.decode import decode
+from consumer.segment.events import Event, Undecodable
+
+log = get_logger(__name__)
+
+
+class Mapper(Protocol):
+    """Turns an event into a request, or its end."""
+
+    def map(self, event: Event) -> Mapped:
+        """What is to be sent for an event."""
+
+
+class Outlet(Protocol):
+    """Takes deliveries of one route."""
+
+    def add(self, delivery: Delivery) -> None:
+        """Queue a delivery."""
+
+
+class Letters(Protocol):
+    """Where dead letters go."""
+
+    def park(self, letter: DeadLetter, owner: Ticket) -> None:
+        """Take a letter; the owner is settled when it is safe."""
+
+
+class Admission:
+    """Admits records.
+
+    Attributes:
+        unkeyed: Records without a key so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        envelope_path: tuple[str, ...],
+        mapper: Mapper,
+        outlets: Mapping[Route, Outlet],
+        letters: Letters,
+        tally: Tally,
+    ) -> None:
+        self.unkeyed = 0
+        self._envelope_path = envelope_path
+        self._mapper = mapper
+        self._outlets = outlets
+        self._letters = letters
+        self._tally = tally
+
+    def admit(self, progress: Progress, records: Iterable[Record], now_ms: int) -> None:
+        """Open the records that were not started before.
+
+        Args:
+            progress: Of the partition that all of them come from.
+            records: In the order of offsets.
+            now_ms: When they were polled, milliseconds since the epoch.
+        """
+        for record in records:
+            ticket = Ticket(record, progress, self._tally, now_ms)
+            if progress.start(record.offset, ticket):
+                if record.key is None:
+                    self.unkeyed += 1
+                self._admit(record, ticket)
+
+    def _admit(self, record: Record, ticket: Ticket) -> None:
+        decoded = decode(record.value, self._envelope_path)
+        elements = decoded.elements
+        if not elements:
+            ticket.admit(1)
+            self._tally.received[EventType.NONE] += 1
+            ticket.settle(EventType.NONE, Outcome.SKIPPED, Reason.TOMBSTONE)
+            return
+        ticket.admit(len(elements))
+        if not decoded.indexed:
+            self._admit_element(elements[0], ticket, None)
+            return
+        for index, element in enumerate(elements):
+            self._admit_element(element, ticket, index)
+
+    def _admit_element(self, element: Event | Undecodable, ticket: Ticket, index: int | None) -> None:
+        if isinstance(element, Undecodable):
+            self._tally.received[EventType.NONE] += 1
+            self._park_undecodable(element, ticket, index)
+            return
+        self._tally.received[element.type] += 1
+        try:
+            mapped = self._mapper.map(element)
+        except Exception as error:  # noqa: BLE001  # whatever a mapping does, the worker stays up
+            mapped = Ended(Outcome.DEAD_LETTERED, Reason.HANDLER_ERROR, f"the handler failed: {type(error).__name__}")
+            log.warning("a mapping handler failed", type=element.type, error=type(error).__name__)
+        if isinstance(mapped, Request):
+            ticket.hold(mapped.body)
+            delivery = Delivery(mapped, ticket, element.type, index, element.message_id)
+            self._outlets[mapped.route].add(delivery)
+        elif mapped.outcome is Outcome.DEAD_LETTERED:
+            self._park(element, mapped, ticket, index)
+        else:
+            ticket.settle(element.type, mapped.outcome, mapped.reason)
+
+    def _park_undecodable(self, element: Undecodable, ticket: Ticket, index: int | None) -> None:
+        letter = DeadLetter(
+            record=ticket.record,
+            type=EventType.NONE,
+            reason=Reason.UNDECODABLE,
+            stage=Stage.DECODE,
+            error="UndecodableError",
+            message=element.message,
+            index=index,
+        )
+        self._letters.park(letter, ticket)
+
+    def _park(self, event: Event, ended: Ended, ticket: Ticket, index: int | None) -> None:
+        letter = DeadLetter(
+            record=ticket.record,
+            type=event.type,
+            reason=ended.reason,
+            stage=Stage.MAP,
+            error="RejectedError",
+            message=ended.message,
+            index=index,
+            message_id=event.message_id,
+        )
+        self._letters.park(letter, ticket)

@@ -1,0 +1,106 @@
+"""Polling: the loop that reads as long as there is room, and hands records to admission.
+
+It ends when asked to, never by an error of Kafka: those are waited out.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from time import monotonic, time
+from typing import Final, Protocol
+
+from consumer.delivery.tally import Tally
+from consumer.errors import BrokerError
+from consumer.kafka.records import Partition, Record
+from consumer.log import get_logger
+from consumer.worker.admission import Admission
+from consumer.worker.partitions import Partitions
+
+log = get_logger(__name__)
+
+MAX_POLL_RECORDS: Final = 500
+FULL_CHECK_S: Final = 0.005
+"""How often a full buffer is looked at again: far shorter than what stands in it takes to be delivered."""
+RETRY_DELAY_S: Final = 1.0
+
+
+class Reader(Protocol):
+    """Where records come from."""
+
+    async def start(self, assignments: Partitions) -> None:
+        """Connect and join the group; waits until that is possible."""
+
+    async def poll(self, max_records: int) -> Mapping[Partition, Sequence[Record]]:
+        """Records that have arrived."""
+
+
+class Polling:
+    """The poll loop.
+
+    Attributes:
+        started: Whether the group has been joined once.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        partitions: Partitions,
+        admission: Admission,
+        *,
+        tally: Tally,
+        max_open_events: int,
+        max_open_bytes: int,
+    ) -> None:
+        self.started = False
+        self._reader = reader
+        self._partitions = partitions
+        self._admission = admission
+        self._tally = tally
+        self._max_open_events = max_open_events
+        self._max_open_bytes = max_open_bytes
+        self._stopping = False
+        self._turned_s = monotonic()
+
+    def idle_s(self) -> float:
+        """Seconds since the loop last began a turn; 0 until the group has been joined once."""
+        return monotonic() - self._turned_s if self.started else 0.0
+
+    def stop(self) -> None:
+        """Admit nothing more."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Poll until stopped."""
+        await self._reader.start(self._partitions)
+        self.started = True
+        self._turned_s = monotonic()
+        while not self._stopping:
+            try:
+                await self._turn()
+            except BrokerError as error:
+                log.warning("reading from Kafka failed; trying again", problem=str(error))
+                await asyncio.sleep(RETRY_DELAY_S)
+
+    async def _turn(self) -> None:
+        self._turned_s = monotonic()
+        if self._partitions.unrestored:
+            await self._partitions.restore()
+        room = self.room()
+        if room == 0:
+            await asyncio.sleep(FULL_CHECK_S)
+            return
+        batches = await self._reader.poll(min(room, MAX_POLL_RECORDS))
+        if self._stopping:
+            return
+        now_ms = int(time() * 1000)
+        for partition, records in batches.items():
+            progress = self._partitions.owned.get(partition)
+            if progress is not None:
+                self._admission.admit(progress, records, now_ms)
+        # A full prefetch buffer answers without ever yielding; the senders must get their turn.
+        await asyncio.sleep(0)
+
+    def room(self) -> int:
+        """How many events may still be opened."""
+        if self._tally.open_bytes >= self._max_open_bytes:
+            return 0
+        return max(0, self._max_open_events - self._tally.open_events)

@@ -1,0 +1,246 @@
+"""Senders: what becomes of a delivery for each verdict, with a destination that answers by script."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consumer.delivery.gate import CIRCUIT_AFTER_S, Gate, GateState
+from consumer.delivery.lanes import Delivery
+from consumer.delivery.retry import Backoff
+from consumer.delivery.senders import Senders
+from consumer.delivery.ticket import Ticket, release
+from consumer.errors import UnreachableError
+from consumer.kafka.dead_letter import DeadLetter
+from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.requests import Request, Route
+from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Later, Locked, Refused, Stall, Verdict
+from tests.delivery.conftest import Bench
+
+REFUSED = Refused(Reason.REFUSED, "Pendo answered 400")
+
+
+class Destination:
+    """Answers each body by its script, then accepts; keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.scripts: dict[bytes, list[Verdict | Exception]] = defaultdict(list)
+        self.seen: list[bytes] = []
+        self.flying = 0
+        self.most_flying = 0
+        self.hold = asyncio.Event()
+        self.hold.set()
+
+    async def post(self, body: bytes) -> tuple[Verdict, int]:
+        """One request."""
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        self.seen.append(body)
+        await self.hold.wait()
+        await asyncio.sleep(0)
+        self.flying -= 1
+        answer = self.scripts[body].pop(0) if self.scripts[body] else ACCEPTED
+        if isinstance(answer, Exception):
+            raise answer
+        return answer, 200 if answer is ACCEPTED else 400
+
+
+class Box:
+    """A letterbox that acknowledges at once."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def park(self, letter: DeadLetter, owner: Ticket) -> None:
+        """Take a letter."""
+        self.letters.append(letter)
+        owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason)
+
+
+class Rig:
+    """Senders between a bench and a destination."""
+
+    def __init__(self, bench: Bench, *, limit: int = 8, max_delay_s: float = 0.02) -> None:
+        self.bench = bench
+        self.destination = Destination()
+        self.box = Box()
+        gate = Gate(limit=limit, max_probe_delay_s=1, random=lambda: 0.5)
+        self.senders = Senders(
+            Route.SEGMENTIO,
+            gate=gate,
+            backoff=Backoff(max_delay_s, lambda: 1.0),
+            post=self.destination.post,
+            letters=self.box,
+        )
+        self.task = asyncio.create_task(self.senders.run(limit))
+
+    def send(self, name: str, lane: str = "v") -> Delivery:
+        """Queue a delivery whose body is its name."""
+        request = Request(Route.SEGMENTIO, f"visitor:{lane}", name.encode())
+        delivery = Delivery(request, self.bench.ticket(), EventType.TRACK, None, name)
+        self.senders.add(delivery)
+        return delivery
+
+    async def settled(self, count: int) -> None:
+        """Wait until so many events are settled."""
+        async with asyncio.timeout(10):
+            while self.bench.tally.settled.total() < count:
+                await asyncio.sleep(0.001)
+
+    def outcomes(self) -> dict[tuple[str, str], int]:
+        """Settled events by outcome and reason."""
+        return {(outcome, reason): n for (_, outcome, reason), n in self.bench.tally.settled.items()}
+
+
+@pytest.fixture
+async def rig(bench: Bench) -> AsyncIterator[Rig]:
+    """Running senders."""
+    rig = Rig(bench)
+    yield rig
+    rig.task.cancel()
+    await asyncio.wait([rig.task])
+
+
+async def test_accepted_is_delivered(rig: Rig) -> None:
+    """And the record is finished."""
+    rig.send("a")
+    await rig.settled(1)
+    assert rig.outcomes() == {("delivered", ""): 1}
+    assert rig.bench.progress.watermark == 1
+    assert rig.senders.requests == {200: 1}
+
+
+async def test_opted_out_is_suppressed(rig: Rig) -> None:
+    """It is nobody's failure."""
+    rig.destination.scripts[b"a"] = [OPTED_OUT]
+    rig.send("a")
+    await rig.settled(1)
+    assert rig.outcomes() == {("suppressed", "opted_out"): 1}
+
+
+async def test_refused_is_dead_lettered_at_once_and_its_neighbours_are_not_touched(rig: Rig) -> None:
+    """The next event of the same visitor goes on."""
+    rig.destination.scripts[b"b"] = [REFUSED]
+    for name in "abc":
+        rig.send(name)
+    await rig.settled(3)
+    assert rig.outcomes() == {("delivered", ""): 2, ("dead_lettered", "refused"): 1}
+    assert rig.destination.seen == [b"a", b"b", b"c"]
+    [letter] = rig.box.letters
+    assert (letter.status, letter.attempts, letter.lane, letter.message_id) == ("400", 1, "visitor:v", "b")
+    assert letter.first_attempt_ms is not None
+
+
+async def test_later_is_tried_again_and_nothing_of_the_lane_passes_it(rig: Rig) -> None:
+    """Order within a visitor holds, retries included; attempts are counted."""
+    rig.destination.scripts[b"a"] = [Later(), UnreachableError("timeout", ""), Later(0.01), REFUSED]
+    rig.send("a")
+    rig.send("b")
+    await rig.settled(2)
+    assert rig.destination.seen == [b"a"] * 4 + [b"b"]
+    assert rig.box.letters[0].attempts == 4
+    assert rig.senders.requests == {400: 3, "timeout": 1, 200: 1}
+
+
+async def test_a_failing_lane_does_not_hold_others(rig: Rig) -> None:
+    """While one visitor fails for ever, the others are delivered."""
+    rig.destination.scripts[b"bad"] = [Later()] * 1000
+    rig.send("bad", lane="bad")
+    for number in range(50):
+        rig.send(f"n{number}", lane=str(number))
+    await rig.settled(50)
+    assert rig.outcomes() == {("delivered", ""): 50}
+
+
+async def test_retry_after_goes_before_our_own_delay(rig: Rig) -> None:
+    """Pendo knows better when it will be back."""
+    rig.destination.scripts[b"a"] = [Later(0.3)]
+    started = asyncio.get_running_loop().time()
+    rig.send("a")
+    await rig.settled(1)
+    assert asyncio.get_running_loop().time() - started >= 0.3
+
+
+async def test_a_wrong_credential_dead_letters_nothing_and_heals(rig: Rig) -> None:
+    """Events wait; when the key is replaced the probe goes at once."""
+    rig.destination.scripts[b"a"] = [Locked(Stall.CREDENTIALS)] * 2
+    rig.send("a", lane="a")
+    async with asyncio.timeout(5):
+        while rig.senders.gate.stall is None:
+            await asyncio.sleep(0.001)
+    rig.send("b", lane="b")
+    await asyncio.sleep(0.05)
+    assert not rig.box.letters
+    assert b"b" not in rig.destination.seen
+    rig.destination.scripts.clear()
+    rig.senders.probe_now()
+    await rig.settled(2)
+    assert rig.senders.gate.state is GateState.OPEN
+
+
+async def test_an_outage_closes_the_circuit_and_its_end_opens_it(rig: Rig) -> None:
+    """No head is given up, and nobody waits out the delays that the outage caused."""
+    rig.senders._backoff = Backoff(60, lambda: 1.0)
+    rig.destination.scripts[b"a"] = [UnreachableError("connection", "")] * 3
+    rig.send("a")
+    async with asyncio.timeout(5):
+        while not rig.destination.seen:
+            await asyncio.sleep(0.001)
+    rig.senders.gate._failing_since -= CIRCUIT_AFTER_S
+    await rig.settled(1)
+    assert rig.destination.seen == [b"a"] * 4
+    assert rig.senders.gate.state is GateState.OPEN
+    assert not rig.box.letters
+
+
+async def test_never_more_requests_than_the_limit(bench: Bench) -> None:
+    """With five hundred lanes ready, eight are on the wire."""
+    rig = Rig(bench, limit=8)
+    for number in range(500):
+        rig.send(f"n{number}", lane=str(number))
+    await rig.settled(500)
+    assert rig.destination.most_flying == 8
+    rig.task.cancel()
+    await asyncio.wait([rig.task])
+
+
+async def test_stop_starts_no_request_and_drain_waits_for_those_in_flight(rig: Rig) -> None:
+    """A graceful stop repeats nothing: what is on the wire is awaited, the rest is not sent."""
+    rig.destination.hold.clear()
+    rig.send("a")
+    rig.send("b")
+    await asyncio.sleep(0.01)
+    rig.senders.stop()
+    assert not await rig.senders.drain(0.02)
+    rig.destination.hold.set()
+    assert await rig.senders.drain(1)
+    await asyncio.sleep(0.02)
+    assert rig.destination.seen == [b"a"]
+    assert rig.outcomes() == {("delivered", ""): 1}
+
+
+async def test_what_is_given_up_is_not_tried_again(rig: Rig) -> None:
+    """A request in flight at a revoke fails: its record belongs to somebody else by now."""
+    rig.destination.hold.clear()
+    rig.destination.scripts[b"a"] = [Later()]
+    rig.send("a")
+    rig.send("b")
+    await asyncio.sleep(0.01)
+    release(rig.bench.progress, rig.bench.tally)
+    rig.senders.drop_closing()
+    rig.destination.hold.set()
+    await asyncio.sleep(0.1)
+    assert rig.destination.seen == [b"a"]
+    assert len(rig.senders.lanes) == 0
+    assert rig.bench.tally.unaccounted(0) == 0
+
+
+async def test_a_paused_route_sends_nothing_and_goes_on_where_it_was(rig: Rig) -> None:
+    """An operator's hand."""
+    rig.senders.pause(paused=True)
+    rig.send("a")
+    await asyncio.sleep(0.02)
+    assert not rig.destination.seen
+    rig.senders.pause(paused=False)
+    await rig.settled(1)

@@ -1,0 +1,145 @@
+"""Whatever lies on the topic becomes an event or a reason, never an exception."""
+
+import copy
+import json
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumer.mapping.result import Ended
+from consumer.mapping.router import Router
+from consumer.mapping.visitor import Anonymous
+from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.requests import Request, Route
+from consumer.segment.decode import BOM, decode
+from consumer.segment.events import Event, Undecodable
+
+CALLS = ("identify", "group", "track", "page", "screen")
+ROUTES = {EventType(call): Route.SEGMENTIO for call in CALLS}
+ROUTERS = {mode: Router(ROUTES, mode) for mode in ("skip", "visitor")}
+ENDS = {
+    Outcome.FILTERED: {Reason.INTEGRATIONS},
+    Outcome.SKIPPED: {Reason.ANONYMOUS, Reason.NO_ROUTE, Reason.UNKNOWN_TYPE},
+    Outcome.DEAD_LETTERED: {
+        Reason.UNDECODABLE,
+        Reason.INVALID_ID,
+        Reason.INVALID_EVENT,
+        Reason.INVALID_TRAITS,
+        Reason.INVALID_PROPERTIES,
+    },
+}
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["", " ", "::", "VISITOR-UNIQUE-ID", "u-1", "track"])
+)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+CONTEXTS = JSON | st.fixed_dictionaries({}, optional={"groupId": JSON, "traits": JSON})
+INTEGRATIONS = JSON | st.dictionaries(st.sampled_from(["All", "all", "Pendo", "pendo"]), SCALARS)
+IDS = SCALARS | st.sampled_from(["u-1", "u-2"])
+EVENTS = st.fixed_dictionaries(
+    {"type": st.sampled_from([*CALLS, "alias", "delete", "audience"])},
+    optional={
+        **dict.fromkeys(("userId", "anonymousId", "groupId"), IDS | JSON),
+        **dict.fromkeys(("traits", "properties", "messageId", "timestamp", "writeKey", "batch", "odd"), JSON),
+        **dict.fromkeys(("event", "name", "category"), st.text(max_size=5) | JSON),
+        "context": CONTEXTS,
+        "integrations": INTEGRATIONS,
+    },
+)
+MODES: st.SearchStrategy[Anonymous] = st.sampled_from(["skip", "visitor"])
+CHANGEABLE = {"type", "event", "name", "category", "properties", "traits", "userId", "writeKey"}
+
+
+def outcome_of(event: Event, mode: Anonymous) -> Request | None:
+    """The request, when there is one; else its end is checked to be one of the promised."""
+    mapped = ROUTERS[mode].map(event)
+    if isinstance(mapped, Ended):
+        assert mapped.reason in ENDS[mapped.outcome]
+        assert bool(mapped.message) == (mapped.outcome is Outcome.DEAD_LETTERED)
+        return None
+    assert mapped.lane.startswith("visitor:")
+    return mapped
+
+
+def swallow(value: bytes, *path: str) -> None:
+    """Decode, and map whatever came of it."""
+    for element in decode(value, path).elements:
+        if isinstance(element, Undecodable):
+            assert element.message
+        else:
+            request = outcome_of(element, "visitor")
+            assert request is None or isinstance(orjson.loads(request.body), dict)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from([b"", BOM, b"\x00", b"[", b'{"type":"track",']))
+def test_any_bytes_give_an_event_or_a_reason(rest: bytes, start: bytes) -> None:
+    """Most are no JSON; some begin as if they were."""
+    swallow(start + rest)
+    swallow(start + rest, "a", "b")
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON, st.booleans())
+def test_any_json_gives_an_event_or_a_reason(document: Any, batch: bool) -> None:  # noqa: FBT001
+    """Arrays, batches and envelopes of anything."""
+    value = json.dumps({"batch": document} if batch else document).encode()
+    swallow(value)
+    swallow(value, "batch")
+
+
+@settings(max_examples=500, deadline=None)
+@given(EVENTS, MODES)
+def test_any_json_in_every_field_gives_a_request_or_a_reason(fields: dict[str, Any], mode: Anonymous) -> None:
+    """Nothing but the documented fields differs from what came, and the event itself stays as it is."""
+    raw = json.dumps(fields).encode()
+    [event] = decode(raw).elements
+    assert isinstance(event, Event)
+    before = copy.deepcopy(event.fields)
+    request = outcome_of(event, mode)
+    assert event.fields == before
+    if request is None:
+        return
+    body = orjson.loads(request.body)
+    changed = {key for key in before.keys() | body.keys() if before.get(key, ...) != body.get(key, ...)}
+    assert changed <= CHANGEABLE
+    assert "writeKey" not in body
+    if not changed:
+        assert request.body is raw
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(["traits", "properties", "context", "odd"]),
+    st.integers(200, 1100),
+    st.sampled_from(CALLS),
+    st.booleans(),
+)
+def test_nested_events_give_a_request_or_a_reason(key: str, levels: int, type_: str, changed: bool) -> None:  # noqa: FBT001
+    """What can be read may not be written again; then that is the reason."""
+    nested = '{"a":' * levels + "1" + "}" * levels
+    secret = '"writeKey":"w",' if changed else ""
+    value = f'{{"type":"{type_}",{secret}"userId":"u","groupId":"g","event":"e","{key}":{nested}}}'
+    swallow(value.encode())
+
+
+def test_a_value_of_a_megabyte_gives_an_event_or_a_reason() -> None:
+    """Far beyond Segment's limits, within Kafka's."""
+    filler = b"x" * 2**20
+    event = b'{"type":"track","userId":"u","event":"e","properties":{"a":"' + filler + b'"}}'
+    [decoded] = decode(event).elements
+    assert isinstance(decoded, Event)
+    request = outcome_of(decoded, "skip")
+    assert request is not None
+    assert request.body is event
+    for value in (filler, filler + b"\xff", b"\x00" * 2**20, b"1" * 2**20, b"[" + b"1," * 2**19 + b"1]", BOM * 2**18):
+        swallow(value)
