@@ -38,7 +38,7 @@ class Masking:
 
     def add(self, secrets: Iterable[str]) -> None:
         """Mask these too, also as they stand in URLs and in quoted text; what was known stays masked."""
-        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), repr(secret)[1:-1])}
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
         # The longest first: a secret may be a part of another.
         self._secrets = sorted(forms.union(self._secrets), key=len, reverse=True)
 
@@ -60,6 +60,11 @@ class Masking:
             text = text.replace(secret, _MASKED)
         # What is no Unicode, orjson refuses.
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """A secret as it is, in a URL, quoted, and as quoted bytes."""
+    return secret, quote(secret, safe=""), repr(secret)[1:-1], repr(secret.encode())[2:-1]
 
 
 class Repeats(logging.Filter):

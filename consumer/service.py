@@ -232,7 +232,7 @@ class Service:
         reasons: list[str] = [stall.value for stall in self._routes.stalls()]
         if not self._polling.started or self._watch.kafka_gone:
             reasons.append("kafka")
-        if self._letterbox.problem is not None:
+        elif self._letterbox.problem is not None:
             reasons.append("dead_letter")
         if self._stop.is_set():
             reasons.append("stopping")

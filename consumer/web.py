@@ -37,7 +37,7 @@ class Web:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._get_metrics)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
     async def start(self, host: str, port: int) -> None:
         """Listen.
@@ -46,7 +46,7 @@ class Web:
             ConfigError: The address cannot be had.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, host, port)
         try:
             await site.start()
         except OSError as error:

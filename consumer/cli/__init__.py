@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from consumer.cli import check, map, run, schema  # noqa: A004  # the command's name
+from consumer.cli import check, demo, map, run, sandbox, schema  # noqa: A004  # the command's name
 from consumer.errors import ConfigError, ConsumerError
 
-COMMANDS: Final = (run, check, map, schema)
+COMMANDS: Final = (run, check, map, schema, demo, sandbox)
 """In the order of the help text; each module registers itself by `add_to(subparsers)`."""
 EXIT_INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""

@@ -29,6 +29,8 @@ def _execute(args: argparse.Namespace) -> int:
         return 0 if asyncio.run(demo.run_demo(args.events, faults=args.faults)) else 1
     except stage.StageError as error:
         print(error, file=sys.stderr)
+    except ExceptionGroup as group:  # one of the parts failed, the others were taken down
+        print(group.exceptions[0], file=sys.stderr)
     except TimeoutError:
         print("The demo did not end in time; not every event is accounted for.", file=sys.stderr)
     return 1

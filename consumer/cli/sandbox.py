@@ -28,7 +28,9 @@ def _execute(args: argparse.Namespace) -> int:
         asyncio.run(playground.run_playground(args.rate))
     except KeyboardInterrupt:
         return 0
-    except* stage.StageError as group:
+    except stage.StageError as error:
+        print(error, file=sys.stderr)
+    except ExceptionGroup as group:  # one of the parts failed, the others were taken down
         print(group.exceptions[0], file=sys.stderr)
     return 1
 

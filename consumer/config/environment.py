@@ -3,7 +3,7 @@
 Variables without `__` are not ours: Kubernetes puts such into every pod that has a service named like ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +33,18 @@ def _read(name: str, environ: Mapping[str, str], found: Found) -> None:
     elif name in FILE_VARIABLES:
         _from_file(name, environ, found)
     else:
-        found.complain(Origin(name), f"unknown key{nearest(name, (*VARIABLES, *FILE_VARIABLES))}")
+        found.complain(Origin(name), f"unknown key{_near(name, (*VARIABLES, *FILE_VARIABLES))}")
 
 
 def _foreign(name: str, found: Found) -> None:
     if not any(mark in name for mark in _KUBERNETES_MARKS):
-        found.warnings.append(f"{name}: ignored, it names no key{nearest(name, VARIABLES)}")
+        found.warnings.append(f"{name}: ignored, it names no key{_near(name, VARIABLES)}")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """A hint; the prefix, which all have in common, makes none of them near."""
+    near = nearest(name.removeprefix(PREFIX).upper(), (variable.removeprefix(PREFIX) for variable in known))
+    return near.replace("did you mean ", f"did you mean {PREFIX}")
 
 
 def _from_file(name: str, environ: Mapping[str, str], found: Found) -> None:

@@ -48,7 +48,7 @@ FILE_VARIABLES: Final[Mapping[str, str]] = {variable(key) + FILE_SUFFIX: key for
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing when no known name is near."""
-    best = get_close_matches(name, known, n=1)
+    best = get_close_matches(name, list(known), n=1)
     return f"; did you mean {best[0]}?" if best else ""
 
 

@@ -7,6 +7,7 @@ decided by `pendo/`, in which order heads go by `lanes`, and whether one may go 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from math import inf
 from time import time
 from typing import Final, Protocol, assert_never
 
@@ -65,6 +66,7 @@ class Senders:
         self._letters = letters
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = inf
         self._stopping = False
         self._quiet = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -139,16 +141,16 @@ class Senders:
         return None
 
     def _wake_at(self, due: float) -> None:
-        timer = self._timer
-        if timer is not None:
-            if timer.when() <= due:
-                return
-            timer.cancel()
-        if due != float("inf"):
-            self._timer = self._loop.call_at(due, self._on_timer)
+        if due >= self._timer_due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        # Kept beside the timer: uvloop's handle for a time that has passed cannot tell it.
+        self._timer_due = due
+        self._timer = self._loop.call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self._timer_due = inf
         self.lanes.wake_due(self._loop.time())
         self._wake()
 

@@ -51,6 +51,10 @@ class Cluster:
         # Partitions are named, since some brokers cannot answer for "all".
         asked = [TopicPartition(*partition) for partition in partitions]
         answer = await self._ask("committed offsets", admin.list_consumer_group_offsets(group, partitions=asked))
+        # aiokafka ignores an error of the whole group, like a coordinator that is still loading: nothing is answered
+        # then, which must not be taken for "no commit".
+        if not answer.keys() >= set(asked):
+            raise BrokerError("Kafka was asked for committed offsets: it did not answer for every partition")
         return {
             Partition(*tp): (found.offset, found.metadata or "") for tp, found in answer.items() if found.offset >= 0
         }
@@ -68,10 +72,10 @@ class Cluster:
         answers = await self._ask("the topic's configuration", admin.describe_configs([resource]))
         config: dict[str, str] = {}
         for answer in answers:
-            for error_code, _message, _type, _name, entries in answer.resources:
-                if error_code:
-                    raise BrokerError(f"the configuration of {topic} may not be read (error {error_code})")
-                config |= {entry[0]: entry[1] for entry in entries}
+            for found in answer.to_object()["resources"]:
+                if found["error_code"]:
+                    raise BrokerError(f"the configuration of {topic} may not be read (error {found['error_code']})")
+                config |= {entry["config_names"]: entry["config_value"] for entry in found["config_entries"]}
         return config
 
     async def close(self) -> None:
@@ -86,7 +90,7 @@ class Cluster:
                 admin = AIOKafkaAdminClient(**self._options, request_timeout_ms=int(QUESTION_TIMEOUT_S * 1000))
                 try:
                     await self._ask("a connection", admin.start())
-                except BrokerError:
+                except BaseException:  # a cancelled question must not leave a connection behind either
                     await admin.close()
                     raise
                 self._admin = admin

@@ -18,6 +18,9 @@ FORMAT_VERSION: Final = 1
 MAX_MESSAGE_CHARS: Final = 500
 """Header values are read by people; a longer text says no more."""
 
+MAX_DIGITS: Final = 9
+"""No letter is replayed so often; a longer number, which anybody may write, is not ours."""
+
 
 class Stage(StrEnum):
     """Where the event failed."""
@@ -95,7 +98,7 @@ class DeadLetter:
 def replays(record: Record) -> int:
     """How often a letter was sent again, as its headers tell; 0 for a record that never was one."""
     for name, value in record.headers:
-        if name == OURS + "replays" and value and value.isdigit():
+        if name == OURS + "replays" and value and value.isdigit() and len(value) <= MAX_DIGITS:
             return int(value)
     return 0
 

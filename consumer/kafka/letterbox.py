@@ -87,12 +87,17 @@ class Letterbox:
                 await self._publish_parked()
             except BrokerError as error:
                 self._report(str(error))
+                self._drop_released()
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, MAX_RETRY_DELAY_S)
             else:
                 self._report(None)
                 delay_s = RETRY_DELAY_S
                 await self._arrived.wait()
+
+    def _drop_released(self) -> None:
+        """Forget what went back to Kafka: while the topic is away every rebalance would add the same letters again."""
+        self._letters = deque((letter, owner) for letter, owner in self._letters if not owner.released)
 
     def _report(self, problem: str | None) -> None:
         if problem is not None:
@@ -130,6 +135,8 @@ class Letterbox:
             acks="all",
             request_timeout_ms=PUBLISH_TIMEOUT_MS,
             max_request_size=MAX_REQUEST_BYTES,
+            # Each letter in a batch of its own: the broker's limit is a batch's, so one too large fails alone.
+            max_batch_size=1,
         )
         try:
             await producer.start()
@@ -140,13 +147,25 @@ class Letterbox:
 
     async def _publish_parked(self) -> None:
         while self._letters:
-            batch = list(islice(self._letters, BATCH))
-            failed = await self._publish_batch(batch)
+            failed = await self._publish_batch(self._next_batch())
             if failed is not None:
                 await self.close(PUBLISH_TIMEOUT_MS / 1000)
                 raise BrokerError(f"publishing: {failed.__class__.__name__}") from failed
         self._arrived.clear()
         self._empty.set()
+
+    def _next_batch(self) -> list[tuple[DeadLetter, Owner]]:
+        """The first letters, at most one of a lane: a letter that has to be sent again is not overtaken by the next."""
+        seen: set[str | bytes] = set()
+        batch: list[tuple[DeadLetter, Owner]] = []
+        for letter, owner in islice(self._letters, BATCH):
+            key = letter.lane or letter.record.key
+            if key is not None:
+                if key in seen:
+                    break
+                seen.add(key)
+            batch.append((letter, owner))
+        return batch
 
     async def _publish_batch(self, batch: list[tuple[DeadLetter, Owner]]) -> BaseException | None:
         """Publish the first letters side by side; those that failed stay at the front, in order."""

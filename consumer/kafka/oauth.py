@@ -6,7 +6,9 @@ Two ways: a token that somebody else keeps fresh in a file (`password_file`), or
 """
 
 import time
+from base64 import b64encode
 from typing import Final
+from urllib.parse import quote_plus
 
 import aiohttp
 from aiokafka.abc import AbstractTokenProvider
@@ -19,6 +21,14 @@ _RENEW_BEFORE_S: Final = 30.0
 """A token that is about to expire is not worth a new connection."""
 _DEFAULT_LIFETIME_S: Final = 60.0
 """RFC 6749 only recommends `expires_in`; without it a token is kept for this long."""
+
+
+class TokenError(BrokerError, OSError):
+    """The authorization server gave no token.
+
+    aiokafka takes an `OSError` at a connect for a failed connect, and tries again; any other error would end its
+    background task for good.
+    """
 
 
 class FixedToken(AbstractTokenProvider):
@@ -41,7 +51,9 @@ class ClientCredentialsToken(AbstractTokenProvider):
 
     def __init__(self, url: str, client_id: str, client_secret: str, scope: str | None) -> None:
         self._url = url
-        self._auth = aiohttp.BasicAuth(client_id, client_secret)
+        # RFC 6749, section 2.3.1: each is form-encoded before they are joined.
+        login = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+        self._headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
         self._form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
         self._token = ""
         self._renew_at = 0.0
@@ -50,7 +62,7 @@ class ClientCredentialsToken(AbstractTokenProvider):
         """A token that is good for at least `_RENEW_BEFORE_S`.
 
         Raises:
-            BrokerError: The authorization server gave none.
+            TokenError: The authorization server gave none.
         """
         if time.monotonic() >= self._renew_at:
             await self._fetch()
@@ -60,14 +72,14 @@ class ClientCredentialsToken(AbstractTokenProvider):
         try:
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True) as session,
-                session.post(self._url, data=self._form, auth=self._auth, allow_redirects=False) as response,
+                session.post(self._url, data=self._form, headers=self._headers, allow_redirects=False) as response,
             ):
                 response.raise_for_status()
                 answer = await response.json(content_type=None)
                 self._token = str(answer["access_token"])
                 lifetime_s = float(answer.get("expires_in", _DEFAULT_LIFETIME_S))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            raise BrokerError(f"no OAuth token for Kafka: {error.__class__.__name__}") from error
+            raise TokenError(f"no OAuth token for Kafka: {error.__class__.__name__}") from error
         self._renew_at = time.monotonic() + max(lifetime_s - _RENEW_BEFORE_S, lifetime_s / 2)
 
 

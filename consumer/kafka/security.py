@@ -34,7 +34,8 @@ def _tls(security: KafkaSecuritySettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=security.ca_file)
         if security.cert_file is not None:
-            context.load_cert_chain(security.cert_file, security.key_file)
+            # With a password, even an empty one, an encrypted key is an error: without, OpenSSL asks on the terminal.
+            context.load_cert_chain(security.cert_file, security.key_file, password="")
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(str(f) for f in (security.ca_file, security.cert_file, security.key_file) if f is not None)
         problem = f"kafka.security: {files or 'the system CA'}: cannot be used for TLS ({error.__class__.__name__})"

@@ -72,10 +72,11 @@ class Client:
             ) as response:
                 answer = await _bounded_body(response)
                 return verdict_of(response.status, response.headers, answer), response.status
-        except TimeoutError as error:
-            raise UnreachableError("timeout", "no answer in time") from error
+        except TimeoutError:
+            raise UnreachableError("timeout", "no answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UnreachableError("connection", error.__class__.__name__) from error
+            # Without its cause, whose text may quote the URL, and with it the key.
+            raise UnreachableError("connection", error.__class__.__name__) from None
 
     async def get(self, url: URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Ask; used by `check --connect` alone.
@@ -89,10 +90,11 @@ class Client:
                 url, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
             ) as response:
                 return response.status, await _bounded_body(response)
-        except TimeoutError as error:
-            raise UnreachableError("timeout", "no answer in time") from error
+        except TimeoutError:
+            raise UnreachableError("timeout", "no answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UnreachableError("connection", error.__class__.__name__) from error
+            # Without its cause, whose text may quote the URL, and with it the key.
+            raise UnreachableError("connection", error.__class__.__name__) from None
 
 
 class Target:
@@ -128,22 +130,28 @@ class ProxyChoice:
 
     def __init__(self, configured: str | None) -> None:
         self._configured = configured
-        self._known: dict[tuple[str, str | None], str | None] = {}
+        self._known: dict[tuple[str, str | None, int | None], str | None] = {}
 
     def of(self, url: URL) -> str | None:
         """The proxy's URL; None to connect directly."""
         if self._configured is not None:
             return self._configured
-        origin = (url.scheme, url.host)
+        origin = (url.scheme, url.host, url.port)
         if origin not in self._known:
-            bypassed = url.host is not None and proxy_bypass(url.host)
-            self._known[origin] = None if bypassed else getproxies().get(url.scheme)
+            bypassed = url.host is not None and proxy_bypass(f"{url.host}:{url.port}")
+            self._known[origin] = None if bypassed else _with_scheme(getproxies().get(url.scheme))
         return self._known[origin]
+
+
+def _with_scheme(proxy: str | None) -> str | None:
+    """The environment may name a proxy by host and port alone."""
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
     length = response.content_length
-    if length is not None and length <= MAX_BODY_BYTES:
+    # A compressed body's length says nothing of what it unpacks to.
+    if length is not None and length <= MAX_BODY_BYTES and "Content-Encoding" not in response.headers:
         return await response.read()
     body = bytearray()
     async for chunk in response.content.iter_any():

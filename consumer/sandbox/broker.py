@@ -1,8 +1,8 @@
 """The embedded broker: Tansu, which speaks Kafka's protocol, in memory, as a process that ends with ours.
 
 Nothing comes in; an address to connect to goes out, and topics on request. Tansu is no Apache Kafka: it drops the
-metadata of a commit, a consumer takes three to five seconds to join a group, and committed offsets are told only for
-partitions that are named. What depends on these is tested on Apache Kafka. It knows nothing of the service.
+metadata of a commit, the first member of a group waits for half of its session timeout, and committed offsets are told
+only for partitions that are named. What depends on these is tested on Apache Kafka. It knows nothing of the service.
 """
 
 import asyncio

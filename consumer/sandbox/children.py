@@ -1,7 +1,8 @@
 """Processes that live no longer than ours: a command comes in, a running child goes out.
 
-A child stands in a session of its own, so that Ctrl-C reaches us alone and we end our children in order. It knows
-nothing of what its children do.
+A child stands in a session of its own, so that Ctrl-C reaches us alone and we end our children in order. When we are
+killed, Linux ends them; it watches the thread that started them, so start them from the main one. What its children
+do is not known here.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ _SEED: Final = 1
 # Set-up and installation have the rest of the minute and a half that a demo may take.
 _DEADLINE_S: Final = 80.0
 # From here on the ledger says what is missing; the rest of the deadline is for the service's stop.
-_SETTLE_S: Final = 50.0
+_SETTLE_S: Final = 45.0
 _POLL_S: Final = 0.25
 
 # So many deliveries does Pendo refuse for good.
@@ -95,6 +95,7 @@ class _Run:
         self._faults = faults
         self._began_s = time.monotonic()
         self._progress = Progress(len(produced))
+        self._outage_due = asyncio.Event()
 
     async def findings(self) -> Findings:
         """Produce, wait until all is settled, stop the service, and read what is left behind."""
@@ -123,14 +124,24 @@ class _Run:
     async def _wait_settled(self) -> Metrics:
         """Return the service's count when all is settled, or when the time for it is over."""
         while True:
-            self._stage.check()
-            metrics = await self._readings.metrics()
+            metrics = await self._metrics()
             self._progress.show(metrics)
-            passed_s = time.monotonic() - self._began_s
-            if self._is_settled(metrics) or passed_s > _SETTLE_S:
-                self._progress.end()
+            settled = sum(metrics.settled.values())
+            if settled >= _OUTAGE_AT * len(self._produced):
+                self._outage_due.set()
+            if self._is_settled(metrics) or time.monotonic() - self._began_s > _SETTLE_S:
+                self._outage_due.set()
+                self._progress.end(metrics)
                 return metrics
             await asyncio.sleep(_POLL_S)
+
+    async def _metrics(self) -> Metrics:
+        try:
+            return await self._readings.metrics()
+        except aiohttp.ClientError:
+            await asyncio.sleep(_POLL_S)  # until it is known how the service ended
+            self._stage.check()
+            raise
 
     def _is_settled(self, metrics: Metrics) -> bool:
         settled = sum(metrics.settled.values())
@@ -138,9 +149,7 @@ class _Run:
 
     async def _outage(self) -> None:
         """Take Pendo down for a while when part of the events is settled."""
-        due = _OUTAGE_AT * len(self._produced)
-        while sum((await self._readings.metrics()).settled.values()) < due:
-            await asyncio.sleep(_POLL_S)
+        await self._outage_due.wait()
         (rule,) = (await self._readings.control("POST", "faults", {"answer": {"status": 503}}))["rules"]
         await asyncio.sleep(_OUTAGE_S)
         await self._readings.control("DELETE", f"faults?rule={rule}")
@@ -164,8 +173,10 @@ class Progress:
         begin, end = ("\r", "\x1b[K") if self._in_place else ("", "\n")
         print(f"{begin}{self._line(metrics, now_s)}", end=end, flush=True)
 
-    def end(self) -> None:
-        """Leave the line."""
+    def end(self, metrics: Metrics) -> None:
+        """Print what the service counts at last, and leave the line."""
+        self._due_s = 0.0
+        self.show(metrics)
         if self._in_place:
             print(flush=True)
 

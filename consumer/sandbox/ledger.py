@@ -77,8 +77,8 @@ def problems_of(findings: Findings) -> list[str]:
 def table_of(findings: Findings) -> list[str]:
     """Return the ledger as lines to print."""
     return [
-        *_section("Events", {" ".join(filter(None, key)): n for key, n in findings.settled.items()}),
-        *_section("Requests to Pendo, by answer", findings.statuses),
+        *_section("Events", {" ".join(filter(None, key)): n for key, n in sorted(findings.settled.items())}),
+        *_section("Requests to Pendo, by answer", dict(sorted(findings.statuses.items()))),
         *_section("Messages, by requests they took", {str(n): count for n, count in sorted(findings.attempts.items())}),
         *_section("Dead letters, by reason", Counter(letter.reason for letter in findings.letters)),
         "Pendo now holds",

@@ -24,6 +24,9 @@ TOPIC: Final = "segment-events"
 DEAD_LETTER_TOPIC: Final = "segment-events-dead-letter"
 _PARTITIONS: Final = 4
 
+# Tansu lets the first member of a group wait for half of its session timeout: this, the least, makes it 3 s.
+_SESSION_TIMEOUT_S: Final = "6"
+
 _API_KEY: Final = "sandbox-api-key"
 
 # A second for the simulator; for the service its own deadline of 25 s and a little more.
@@ -51,7 +54,7 @@ class Stage:
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         """Take further settings of the service, by the names of its environment variables without prefix."""
-        self._settings = settings or {}
+        self._settings = dict(settings or {})
         self._exits = AsyncExitStack()
         self._service: Process | None = None
         self.bootstrap = ""
@@ -137,6 +140,7 @@ class Stage:
         settings = {
             "KAFKA__BOOTSTRAP_SERVERS": self.bootstrap,
             "KAFKA__TOPICS": TOPIC,
+            "KAFKA__SESSION_TIMEOUT_S": _SESSION_TIMEOUT_S,
             "DEAD_LETTER__TOPIC": DEAD_LETTER_TOPIC,
             "PENDO__DATA_URL": self.pendo_url,
             "PENDO__API_URL": self.pendo_url,

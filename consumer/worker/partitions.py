@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import release
 from consumer.kafka import offset_map
+from consumer.kafka.offset_map import OffsetMap
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.log import get_logger
@@ -124,6 +125,8 @@ class Partitions:
             await asyncio.sleep(SETTLE_CHECK_S)
 
     def _release(self, progress: Progress) -> int:
+        if progress not in self._leaving:  # a stop in the middle of a revoke was first
+            return 0
         events = release(progress, self._tally)
         self._leaving.remove(progress)
         return events
@@ -197,10 +200,26 @@ def _begin(partition: Partition, committed: tuple[int, str] | None, end: int, wa
     topic, number = partition
     if committed is not None and committed[0] <= end:
         offset, metadata = committed
-        return Progress.restored(topic, number, offset, offset_map.decode(metadata, offset))
+        return Progress.restored(
+            topic, number, offset, _usable(offset_map.decode(metadata, offset), partition, end - offset)
+        )
     if committed is not None:
         log.warning("the committed offset lies beyond the end: the topic was made anew", partition=str(partition))
     progress = Progress(topic, number, wanted)
     # Committed at once, so that a crash before the first settlement does not move `latest`.
     progress.changes = 1
     return progress
+
+
+def _usable(finished: OffsetMap | None, partition: Partition, unread: int) -> OffsetMap | None:
+    """The map, unless it tells of offsets beyond the end: then it is of a topic that was there before.
+
+    Args:
+        finished: What the commit's metadata say.
+        partition: Which.
+        unread: Offsets from the commit to the end.
+    """
+    if finished is None or sum(finished.runs) <= unread:
+        return finished
+    log.warning("the offset map reaches beyond the end: the topic was made anew", partition=str(partition))
+    return None

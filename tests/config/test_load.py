@@ -10,6 +10,8 @@ from consumer.config.load import Loaded, load
 from consumer.config.settings import Settings
 from consumer.errors import ConfigError
 
+API_KEY = "PENDO_CONSUMER_PENDO__API_KEY"
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -59,8 +61,7 @@ def test_an_unknown_key_names_its_line_and_the_nearest_key(file: Path) -> None:
         ("zzzzzzzz: 1", "zzzzzzzz: unknown key"),
         (
             "pendo: {api_key_file: /key}",
-            "pendo.api_key_file: unknown key; a secret's file is named by the environment variable "
-            "PENDO_CONSUMER_PENDO__API_KEY_FILE",
+            f"pendo.api_key_file: unknown key; a secret's file is named by the environment variable {API_KEY}_FILE",
         ),
     ],
 )
@@ -229,4 +230,4 @@ def test_what_has_no_effect_yet_is_warned_about_when_it_was_changed(file: Path) 
 def test_settings_are_frozen() -> None:
     """They are handed to every part of the service."""
     with pytest.raises(ValidationError):
-        Settings().kafka.group_id = "other"  # type: ignore[misc]
+        Settings().kafka.group_id = "other"

@@ -127,7 +127,7 @@ class Schedules(RuleBasedStateMachine):
         self.lanes = Lanes()
         self.benches = [Bench(), Bench()]
         self.open: list[Delivery] = []
-        self.flying: dict[int, Lane] = {}
+        self.flying: list[Lane] = []
         self.now = 0.0
 
     @rule(
@@ -157,13 +157,13 @@ class Schedules(RuleBasedStateMachine):
             for d in earlier
             if head.request.account is not None
         )
-        self.flying[id(head)] = lane
+        self.flying.append(lane)
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), accepted=st.booleans(), delay=st.integers(1, 5))
     def answer(self, data: st.DataObject, accepted: bool, delay: int) -> None:  # noqa: FBT001
         """A verdict: the head leaves, or stays the head."""
-        lane = self.flying.pop(data.draw(st.sampled_from(sorted(self.flying))))
+        lane = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         head = lane.queue[0]
         if accepted or head.ticket.closing:
             self.lanes.advance(lane)
@@ -177,7 +177,8 @@ class Schedules(RuleBasedStateMachine):
         bench = self.benches[partition]
         release(bench.progress, bench.tally)
         self.lanes.drop_closing()
-        self.open = [d for d in self.open if not d.ticket.closing or id(d) in self.flying]
+        flying = [lane.queue[0] for lane in self.flying]
+        self.open = [d for d in self.open if not d.ticket.closing or d in flying]
         self.benches[partition] = Bench()
 
     @rule(seconds=st.integers(1, 5))
@@ -197,9 +198,9 @@ class Schedules(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """There is no deadlock: with every answer an acceptance, all that is open drains."""
-        for lane in self.flying.values():
+        for lane in self.flying:
+            self.open.remove(lane.queue[0])
             self.lanes.advance(lane)
-        self.open = [d for d in self.open if id(d) not in self.flying]
         self.lanes.wake_all()
         while (ready := self.lanes.take()) is not None:
             self.open.remove(ready.queue[0])

@@ -77,7 +77,7 @@ def test_equal_traits_of_an_account_have_equal_hashes() -> None:
     """Groups with equal traits may be in flight side by side, whatever the order of their keys."""
     assert group_hash({"a": 1, "b": {"c": 1, "d": 2}}) == group_hash({"b": {"d": 2, "c": 1}, "a": 1})
     assert group_hash(None) == group_hash({})
-    assert group_hash({"a": deep(300)}) == group_hash({"a": deep(300)})
+    assert group_hash({"a": deep(300), "b": 1}) == group_hash({"b": 1, "a": deep(300)})
 
 
 def test_other_traits_of_an_account_have_other_hashes() -> None:

@@ -1,0 +1,178 @@
+"""The engine on a rig: the service's admission, tickets, progress, lanes, gate and senders, with nothing around them.
+
+Values come in, microseconds of CPU go out. Each poll's records are decoded and mapped right before they are admitted,
+so that memory is as warm as in the service, and that time is left out; a request is a coroutine of the caller's.
+"""
+
+import asyncio
+import gc
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+from unittest.mock import patch
+
+import uvloop
+from aiokafka.structs import ConsumerRecord
+
+from consumer.config.settings import Settings
+from consumer.delivery.gate import Gate
+from consumer.delivery.retry import Backoff
+from consumer.delivery.senders import Post, Senders
+from consumer.delivery.tally import Tally
+from consumer.delivery.ticket import Ticket
+from consumer.kafka.dead_letter import DeadLetter
+from consumer.kafka.progress import Progress
+from consumer.mapping.result import Mapped
+from consumer.mapping.router import Router
+from consumer.pendo.endpoints import route_table
+from consumer.pendo.requests import Route
+from consumer.segment.decode import decode
+from consumer.segment.events import Decoded, Event
+from consumer.worker import admission
+from consumer.worker.polling import MAX_POLL_RECORDS
+
+OPEN: Final = 20_000
+"""As many as the service keeps open by default; they are more than the processor's caches hold."""
+TOPIC: Final = "rig"
+_PARTITIONS: Final = 8
+_MAX_DELAY_S: Final = 60.0
+
+
+@contextmanager
+def settled_memory() -> Iterator[None]:
+    """Keep what was prepared out of the garbage collector's sight: the service holds no such heap."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def engine_us(values: Sequence[bytes], post: Post, senders: int) -> float:
+    """CPU of the engine and of the requests, for all values."""
+    with settled_memory():
+        return uvloop.run(_Rig(values).drain(post, senders))
+
+
+def bare_us(values: Sequence[bytes], post: Post, senders: int) -> float:
+    """CPU of the same requests from as many bare tasks."""
+    with settled_memory():
+        return uvloop.run(_post_all(values, post, senders))
+
+
+async def _post_all(values: Sequence[bytes], post: Post, senders: int) -> float:
+    left = iter(values)
+
+    async def send() -> None:
+        for value in left:
+            await post(value)
+
+    began_s = time.process_time()
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(senders):
+            tasks.create_task(send())
+    return (time.process_time() - began_s) * 1e6
+
+
+def router() -> Router:
+    """The mapping with default routes."""
+    return Router(route_table(Settings().routes), "skip")
+
+
+def record(offset: int, partition: int, value: bytes) -> ConsumerRecord[bytes, bytes]:
+    """A record as the Kafka client makes it."""
+    now_ms = int(time.time() * 1000)
+    return ConsumerRecord(TOPIC, partition, offset, now_ms, 0, b"key", value, None, 3, len(value), ())
+
+
+class _Prepared:
+    """Stands for decoding and mapping: hands out what was prepared, in the same order."""
+
+    def __init__(self) -> None:
+        self._router = router()
+        self._decoded: Iterator[Decoded] = iter(())
+        self._mapped: Iterator[Mapped] = iter(())
+
+    def prepare(self, values: Sequence[bytes]) -> None:
+        """Decode and map the values that are admitted next."""
+        decoded = [decode(value) for value in values]
+        events = [element for one in decoded for element in one.elements if isinstance(element, Event)]
+        self._decoded, self._mapped = iter(decoded), iter([self._router.map(event) for event in events])
+
+    def decode(self, _value: bytes | None, _envelope_path: tuple[str, ...]) -> Decoded:
+        """Hand out the next record's events."""
+        return next(self._decoded)
+
+    def map(self, event: Event) -> Mapped:
+        """Hand out the next event's request."""
+        del event
+        return next(self._mapped)
+
+
+class _NoLetters:
+    """Nothing is refused here."""
+
+    def park(self, letter: DeadLetter, owner: Ticket) -> None:
+        """Complain."""
+        raise AssertionError(letter.message, owner)
+
+
+class _Rig:
+    """The engine between two lists."""
+
+    def __init__(self, values: Sequence[bytes]) -> None:
+        self._values = values
+        self._prepared = _Prepared()
+        self._tally = Tally()
+        self._progresses = [Progress(TOPIC, number, 0) for number in range(_PARTITIONS)]
+
+    async def drain(self, post: Post, concurrency: int) -> float:
+        """Admit all values as the poll loop does, wait until all are settled; microseconds of CPU."""
+        letters = _NoLetters()
+        gate = Gate(limit=concurrency, max_probe_delay_s=_MAX_DELAY_S, random=random.random)
+        backoff = Backoff(_MAX_DELAY_S, random.random)
+        senders = Senders(Route.SEGMENTIO, gate=gate, backoff=backoff, post=post, letters=letters)
+        admitting = admission.Admission(
+            envelope_path=(),
+            mapper=self._prepared,
+            outlets={Route.SEGMENTIO: senders},
+            letters=letters,
+            tally=self._tally,
+        )
+        sending = asyncio.create_task(senders.run(concurrency))
+        await asyncio.sleep(0)
+        began_s = time.process_time()
+        with patch.object(admission, "decode", self._prepared.decode):
+            preparing_s = await self._admit_all(admitting)
+        seconds = time.process_time() - began_s - preparing_s
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        return seconds * 1e6
+
+    async def _admit_all(self, admitting: admission.Admission) -> float:
+        """Admit, wait, and return the seconds of CPU that went into preparing."""
+        preparing_s = 0.0
+        for start in range(0, len(self._values), MAX_POLL_RECORDS):
+            await self._until_open(OPEN - MAX_POLL_RECORDS)
+            began_s = time.process_time()
+            partition = start // MAX_POLL_RECORDS % _PARTITIONS
+            values = self._values[start : start + MAX_POLL_RECORDS]
+            records = [record(start + index, partition, value) for index, value in enumerate(values)]
+            self._prepared.prepare(values)
+            preparing_s += time.process_time() - began_s
+            admitting.admit(self._progresses[partition], records, int(time.time() * 1000))
+            await asyncio.sleep(0)
+        await self._until_open(0)
+        return preparing_s
+
+    def _until_open(self, events: int) -> Awaitable[None]:
+        return until(lambda: self._tally.open_events <= events)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Let others run until it is so."""
+    while not reached():  # noqa: ASYNC110 - counted, not signalled
+        await asyncio.sleep(0)

@@ -1,0 +1,126 @@
+"""`map`: one JSON object an event, in whatever form the events come."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+
+TRACK = {"type": "track", "event": "Paid", "userId": "u1", "messageId": "m1", "properties": {"plan": "pro"}}
+
+
+class Stdin:
+    """Standard input that holds some bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+
+
+def explained(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_event_is_shown_as_it_would_be_sent(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every key that the interface names, and stars for the API key."""
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__API_KEY", "hunter2")
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__REGION", "eu")
+    (directory / "events.jsonl").write_text(json.dumps(TRACK))
+    assert run("map", "events.jsonl") == 0
+    assert explained(capsys) == [
+        {
+            "messageId": "m1",
+            "type": "track",
+            "outcome": "deliver",
+            "reason": "",
+            "lanes": ["visitor:u1"],
+            "requests": [
+                {
+                    "route": "segmentio",
+                    "method": "POST",
+                    "url": "https://data.eu.pendo.io/data/segmentio/***",
+                    "headers": {"Content-Type": "application/json"},
+                    "body": TRACK,
+                }
+            ],
+            "warnings": [],
+        }
+    ]
+
+
+@pytest.mark.parametrize("argv", [(), ("-",)])
+def test_standard_input_is_read_without_a_file(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+) -> None:
+    """Nor is a credential needed. Blank lines are no events, Windows' line ends no part of them."""
+    lines = [b"", json.dumps(TRACK).encode(), b"  ", b'{"type":"alias"}', b""]
+    monkeypatch.setattr(sys, "stdin", Stdin(b"\r\n".join(lines)))
+    assert run("map", *argv) == 0
+    assert [(e["outcome"], e["reason"]) for e in explained(capsys)] == [("deliver", ""), ("skipped", "no_route")]
+
+
+@pytest.mark.parametrize("document", [TRACK, [TRACK, TRACK], {"batch": [TRACK, TRACK, TRACK]}])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_a_document_over_several_lines_is_one_value(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path, document: Any, bom: bytes
+) -> None:
+    """As an editor or `jq` formats it; one output line an event, also for arrays and batches."""
+    (directory / "event.json").write_bytes(bom + json.dumps(document, indent=2).encode() + b"\n")
+    assert run("map", "event.json") == 0
+    events = len(document["batch"]) if "batch" in document else len(document) if isinstance(document, list) else 1
+    assert [e["messageId"] for e in explained(capsys)] == ["m1"] * events
+
+
+@pytest.mark.parametrize("bad_line", [0, 1, 2])
+def test_a_line_that_is_no_json_ends_with_1_and_stops_nothing(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path, bad_line: int
+) -> None:
+    """Wherever it stands."""
+    lines = [json.dumps(TRACK), json.dumps(TRACK)]
+    lines.insert(bad_line, "{not json")
+    (directory / "events.jsonl").write_text("\n".join(lines))
+    assert run("map", "events.jsonl") == 1
+    reasons = [e["reason"] for e in explained(capsys)]
+    assert [line for line, reason in enumerate(reasons) if reason == "undecodable"] == [bad_line]
+    assert len(reasons) == 3
+
+
+def test_json_that_is_no_event_is_no_failure_of_the_command(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path
+) -> None:
+    """It is dead-lettered, and that is the answer."""
+    (directory / "events.jsonl").write_text('5\n[1]\n{"batch":[]}\n')
+    assert run("map", "events.jsonl") == 0
+    assert [(e["outcome"], e["reason"]) for e in explained(capsys)] == [
+        ("dead_lettered", "undecodable"),
+        ("dead_lettered", "undecodable"),
+        ("skipped", "tombstone"),
+    ]
+
+
+def test_an_empty_file_holds_no_event(run: Run, capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    """Nothing in, nothing out."""
+    (directory / "events.jsonl").write_text("\n\n")
+    assert run("map", "events.jsonl") == 0
+    assert explained(capsys) == []
+
+
+def test_the_configuration_decides(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Routes, anonymous visitors, the envelope; the file may be named by the environment. Warnings go elsewhere."""
+    (directory / "c.yaml").write_text(
+        "routes: {track: off}\nsegment: {anonymous: visitor, envelope_path: a.b}\nhttp: {peers: pods}\n"
+    )
+    monkeypatch.setenv("PENDO_CONSUMER_CONFIG", "c.yaml")
+    page = {"type": "page", "anonymousId": "x", "name": "Home"}
+    (directory / "events.jsonl").write_text("\n".join(json.dumps({"a": {"b": event}}) for event in (TRACK, page)))
+    assert run("map", "events.jsonl") == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line)["lanes"] for line in captured.out.splitlines()] == [[], ["visitor:_PENDO_T_x"]]
+    assert captured.err == "warning: c.yaml:3: http.peers: has no effect yet, it comes with the page\n"

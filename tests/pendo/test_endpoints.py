@@ -1,0 +1,74 @@
+"""URLs by region and by base URL; what is shown of them holds no key."""
+
+from typing import Any
+
+import pytest
+
+from consumer.config.settings import PendoSettings, RoutesSettings
+from consumer.outcomes import EventType
+from consumer.pendo.endpoints import Endpoints, route_table
+from consumer.pendo.requests import Route
+
+
+def endpoints(**pendo: Any) -> Endpoints:
+    return Endpoints.from_settings(PendoSettings.model_validate(pendo))
+
+
+@pytest.mark.parametrize(
+    ("region", "data_url", "api_url"),
+    [
+        ("us", "https://data.pendo.io", "https://app.pendo.io"),
+        ("eu", "https://data.eu.pendo.io", "https://app.eu.pendo.io"),
+        ("us1", "https://us1.data.pendo.io", "https://us1.app.pendo.io"),
+        ("jp", "https://data.jpn.pendo.io", "https://app.jpn.pendo.io"),
+        ("au", "https://data.au.pendo.io", "https://app.au.pendo.io"),
+    ],
+)
+def test_each_region_has_its_hosts(region: str, data_url: str, api_url: str) -> None:
+    """As Pendo documents them."""
+    found = endpoints(region=region)
+    assert found.segmentio_url("k") == f"{data_url}/data/segmentio/k"
+    assert found.token_url() == f"{api_url}/api/v1/token/verify"
+
+
+def test_a_base_url_goes_before_the_region_and_may_have_a_path() -> None:
+    """Each of the two by itself; a last slash does not matter."""
+    found = endpoints(region="eu", data_url="http://127.0.0.1:9/relay/")
+    assert found.segmentio_url("k") == "http://127.0.0.1:9/relay/data/segmentio/k"
+    assert found.token_url() == "https://app.eu.pendo.io/api/v1/token/verify"
+    assert endpoints(api_url="http://h/x").token_url() == "http://h/x/api/v1/token/verify"
+
+
+def test_a_key_is_one_segment_of_the_path_whatever_is_in_it() -> None:
+    """It must not change where the request goes."""
+    assert endpoints().segmentio_url("a/../b?c#d%é").endswith("/data/segmentio/a%2F..%2Fb%3Fc%23d%25%C3%A9")
+
+
+def test_what_is_shown_of_a_route_has_stars_for_the_key() -> None:
+    """Method, URL and headers, as `map` prints them."""
+    assert endpoints().describe(Route.SEGMENTIO) == (
+        "POST",
+        "https://data.pendo.io/data/segmentio/***",
+        {"Content-Type": "application/json"},
+    )
+
+
+@pytest.mark.parametrize("route", [Route.TRACK, Route.METADATA, Route.BULKDELETE])
+def test_a_route_that_does_not_exist_yet_has_no_url(route: Route) -> None:
+    """The configuration refuses it first."""
+    with pytest.raises(LookupError, match=route.value):
+        endpoints().redacted_url(route)
+    with pytest.raises(LookupError, match=route.value):
+        endpoints().headers(route)
+
+
+def test_the_table_of_routes_names_every_type_that_can_be_routed() -> None:
+    """None is off."""
+    table = route_table(RoutesSettings.model_validate({"track": "off"}))
+    assert {type_.value for type_, route in table.items() if route is Route.SEGMENTIO} == {
+        "identify",
+        "group",
+        "page",
+        "screen",
+    }
+    assert set(table) == set(EventType) - {EventType.OTHER, EventType.NONE}
