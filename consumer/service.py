@@ -185,6 +185,8 @@ class Service:
         answered = await self._routes.drain(deadline - loop.time() - reserve_s)
         confirmed = await self._commit_until(deadline)
         released = self._partitions.release_all()
+        # Lest it joins the group after we have left it.
+        self._tasks[0].cancel()
         await self._leave(deadline)
         log.info(
             "stopped", answered=answered, committed=confirmed, released=released, settled=self.tally.settled.total()
@@ -230,7 +232,7 @@ class Service:
 
     def _not_ready(self) -> list[str]:
         reasons: list[str] = [stall.value for stall in self._routes.stalls()]
-        if not self._polling.started or self._watch.kafka_gone:
+        if not self._polling.started or self._polling.problem or self._watch.kafka_gone:
             reasons.append("kafka")
         elif self._letterbox.problem is not None:
             reasons.append("dead_letter")

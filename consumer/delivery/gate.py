@@ -52,6 +52,7 @@ class Gate:
         "_probe_delay_s",
         "_random",
         "_throttled",
+        "_went",
         "in_flight",
         "limit",
         "paused",
@@ -69,27 +70,39 @@ class Gate:
         self._max_probe_delay_s = max(max_probe_delay_s, MIN_PROBE_DELAY_S)
         self._probe_delay_s = MIN_PROBE_DELAY_S
         self._next_probe = 0.0
+        self._went = 0.0
         self._failing: set[str] = set()
         self._failing_since = 0.0
         self._throttled: dict[str, float] = {}
         self._closed_until = 0.0
 
-    def wait_s(self, now: float) -> float:
-        """Seconds until a request may go: 0 for now, infinite when only an event (a verdict) can change it."""
+    def wait_s(self, now: float, *, ready: bool) -> float:
+        """Seconds until a request may go: 0 for now, infinite when only an event (a verdict) can change it.
+
+        Args:
+            now: Seconds of the loop's clock.
+            ready: Whether a head stands ready, one that has not failed or whose own delay has passed. In an outage it
+                is the better probe, and need not wait until the probes' own delay has passed.
+        """
         if self.paused:
             return inf
         if self.state is GateState.OPEN:
             return max(0.0, self._closed_until - now) if self.in_flight < self.limit else inf
-        return inf if self.in_flight else max(0.0, self._next_probe - now)
+        if self.in_flight:
+            return inf
+        if ready and self.state is GateState.CIRCUIT:
+            return max(0.0, min(self._next_probe, self._went + MIN_PROBE_DELAY_S) - now)
+        return max(0.0, self._next_probe - now)
 
     @property
     def probing(self) -> bool:
         """Whether the next request is a probe, for which a failed head need not wait."""
         return self.state is not GateState.OPEN
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         """A request goes."""
         self.in_flight += 1
+        self._went = now
 
     def end(self, now: float, lane: str, verdict: Verdict, *, lanes: int) -> bool:
         """A request got its verdict.
@@ -110,7 +123,7 @@ class Gate:
             case Later():
                 return self._fail(now, lane, verdict, lanes)
             case Locked():
-                return self._become(GateState.STALLED, verdict.stall, now)
+                return self._become(GateState.STALLED, verdict.stall, now, None)
             case _:
                 assert_never(verdict)
 
@@ -134,7 +147,7 @@ class Gate:
                 self._failing_since = now
             self._failing.add(lane)
             if now - self._failing_since >= CIRCUIT_AFTER_S and len(self._failing) >= min(CIRCUIT_LANES, lanes):
-                return self._become(GateState.CIRCUIT, None, now)
+                return self._become(GateState.CIRCUIT, None, now, verdict.after_s)
         if self.state is not GateState.OPEN:
             self._schedule_probe(now, verdict.after_s)
         return False
@@ -147,12 +160,12 @@ class Gate:
             if len(self._throttled) > 1:
                 self._closed_until = max(self._throttled.values())
 
-    def _become(self, state: GateState, stall: Stall | None, now: float) -> bool:
+    def _become(self, state: GateState, stall: Stall | None, now: float, after_s: float | None) -> bool:
         changed = (self.state, self.stall) != (state, stall)
         self.state = state
         self.stall = stall
         self._failing.clear()
-        self._schedule_probe(now, None)
+        self._schedule_probe(now, after_s)
         return changed
 
     def _schedule_probe(self, now: float, after_s: float | None) -> None:

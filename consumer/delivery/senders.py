@@ -29,6 +29,9 @@ log = get_logger(__name__)
 Post = Callable[[bytes], Awaitable[tuple[Verdict, int]]]
 """Sends a body on this route; raises `UnreachableError`."""
 
+TIMER_RESOLUTION_S: Final = 0.001
+"""uvloop's: a timer for less than half of it would fire at once, before the time has come."""
+
 _REMEDIES: Final = {
     Stall.CREDENTIALS: "Pendo refuses the credential: nothing is delivered until it is replaced; records stay in Kafka",
     Stall.ENDPOINT: "this is not Pendo's endpoint: check pendo.region, data_url and proxy; records stay in Kafka",
@@ -126,19 +129,33 @@ class Senders:
         """The next lane whose head may be sent now; else see to it that somebody is woken when one may."""
         if self._stopping:
             return None
+        gate, lanes = self.gate, self.lanes
         now = self._loop.time()
-        wait_s = self.gate.wait_s(now)
+        lanes.wake_due(now)
+        wait_s = gate.wait_s(now, ready=bool(lanes.ready))
         lane = None
         if wait_s == 0.0:
-            self.lanes.wake_due(now)
-            lane = self.lanes.take_probe() if self.gate.probing else self.lanes.take()
+            lane = lanes.take_probe() if gate.probing else lanes.take()
         if lane is not None:
-            self.gate.begin()
-            return lane
-        due = now + wait_s if wait_s else self.lanes.next_due()
-        if due is not None:
+            gate.begin(now)
+        if self._idle or lane is None:
+            self._see_to_the_rest(now, wait_s)
+        return lane
+
+    def _see_to_the_rest(self, now: float, wait_s: float) -> None:
+        """Who has looked for work sees to what it leaves: heads that are ready, or the time when one may go.
+
+        This is the one rule by which senders are woken; whoever is woken follows it in turn.
+        """
+        if wait_s == inf:
+            return  # the answer that opens the gate brings its sender back here
+        due = self.lanes.next_due()
+        if wait_s:
+            self._wake_at(now + wait_s if due is None else min(now + wait_s, due))
+        elif self.lanes.ready:
+            self._wake()
+        elif due is not None:
             self._wake_at(due)
-        return None
 
     def _wake_at(self, due: float) -> None:
         if due >= self._timer_due:
@@ -147,7 +164,7 @@ class Senders:
             self._timer.cancel()
         # Kept beside the timer: uvloop's handle for a time that has passed cannot tell it.
         self._timer_due = due
-        self._timer = self._loop.call_at(due, self._on_timer)
+        self._timer = self._loop.call_at(due + TIMER_RESOLUTION_S, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer_due = inf
@@ -194,24 +211,23 @@ class Senders:
                 self._letters.park(_letter(delivery, verdict, status), delivery.ticket)
                 self.lanes.advance(lane)
             case Later(after_s=after_s):
-                self._try_again(lane, delivery, now, after_s)
+                self._try_again(lane, delivery, now, after_s, ordered=after_s is not None)
             case Locked():
-                self._try_again(lane, delivery, now, None)
+                # Its own delay stays when the gate opens: if the record itself is forbidden, it would close it again.
+                self._try_again(lane, delivery, now, None, ordered=True)
             case _:
                 assert_never(verdict)
         if gate_changed:
             self._on_gate_change(delivery, status)
         if self._stopping and not self.gate.in_flight:
             self._quiet.set()
-        if self._idle and self.lanes.ready:
-            self._wake()
 
-    def _try_again(self, lane: Lane, delivery: Delivery, now: float, after_s: float | None) -> None:
+    def _try_again(self, lane: Lane, delivery: Delivery, now: float, after_s: float | None, *, ordered: bool) -> None:
         if delivery.ticket.closing:
             self.lanes.advance(lane)
             return
         delay_s = self._backoff.delay_s(delivery.attempts) if after_s is None else after_s
-        self.lanes.retry(lane, now + delay_s, ordered=after_s is not None)
+        self.lanes.retry(lane, now + delay_s, ordered=ordered)
 
     def _observe_age(self, delivery: Delivery) -> None:
         ages = self.ages.get(delivery.type)

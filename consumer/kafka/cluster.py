@@ -90,7 +90,7 @@ class Cluster:
                 admin = AIOKafkaAdminClient(**self._options, request_timeout_ms=int(QUESTION_TIMEOUT_S * 1000))
                 try:
                     await self._ask("a connection", admin.start())
-                except BaseException:  # a cancelled question must not leave a connection behind either
+                except BrokerError:
                     await admin.close()
                     raise
                 self._admin = admin

@@ -98,6 +98,8 @@ class Letterbox:
     def _drop_released(self) -> None:
         """Forget what went back to Kafka: while the topic is away every rebalance would add the same letters again."""
         self._letters = deque((letter, owner) for letter, owner in self._letters if not owner.released)
+        if not self._letters:
+            self._empty.set()
 
     def _report(self, problem: str | None) -> None:
         if problem is not None:

@@ -22,7 +22,7 @@ TAG_BYTES: Final = 8
 _HEADER_BYTES: Final = 2 + TAG_BYTES
 MAX_TEXT_BYTES: Final = 4000
 """Brokers take 4096 bytes unless told otherwise (`offset.metadata.max.bytes`)."""
-_MAX_PAYLOAD_BYTES: Final = 1 << 16
+MAX_PAYLOAD_BYTES: Final = 1 << 16
 """A map that unpacks to more was not written by us: a guard against a zlib bomb."""
 _MAX_VARINT_BYTES: Final = 10
 _MAX_OPEN_OFFSETS: Final = 1 << 20
@@ -61,10 +61,12 @@ def encode(base: int, runs: Sequence[int], tag: bytes, flags: int = 0) -> str:
     header = bytes((VERSION, flags)) + tag
     kept = len(runs)
     while True:
-        text = b64encode(header + zlib.compress(_varints((base, *runs[:kept])), 1))
-        if len(text) <= MAX_TEXT_BYTES:
+        payload = _varints((base, *runs[:kept]))
+        text = b64encode(header + zlib.compress(payload, 1))
+        excess = max(len(text) / MAX_TEXT_BYTES, len(payload) / MAX_PAYLOAD_BYTES)
+        if excess <= 1:
             return text.decode("ascii")
-        kept = int(kept * MAX_TEXT_BYTES / len(text) * _SHRINK) // 2 * 2
+        kept = int(kept / excess * _SHRINK) // 2 * 2
 
 
 def decode(metadata: str, base: int) -> OffsetMap | None:
@@ -97,7 +99,7 @@ def _varints(numbers: Iterable[int]) -> bytes:
 def _numbers(packed: bytes) -> list[int] | None:
     unpack = zlib.decompressobj()
     try:
-        payload = unpack.decompress(packed, _MAX_PAYLOAD_BYTES)
+        payload = unpack.decompress(packed, MAX_PAYLOAD_BYTES)
     except zlib.error:
         return None
     if not unpack.eof or unpack.unused_data:

@@ -6,6 +6,8 @@ rebalance is decided by the worker. The comments name aiokafka's behaviour that 
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any, Final, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -14,7 +16,7 @@ from aiokafka.errors import KafkaError, OffsetMetadataTooLargeError
 from aiokafka.structs import TopicPartition
 
 from consumer.config.settings import KafkaSettings
-from consumer.errors import BrokerError
+from consumer.errors import BrokerError, ConfigError
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
@@ -34,6 +36,9 @@ MAX_PARTITION_FETCH_BYTES: Final = 512 * 1024
 """What the client reads ahead stands outside our bound on open bytes, once a partition."""
 REBALANCE_MARGIN_S: Final = 30.0
 """Beyond `rebalance_drain_s`: a revoke also commits, and the other members do the same."""
+
+REQUEST_TIMEOUT_MS: Final = 40_000
+"""aiokafka's own default."""
 
 T = TypeVar("T")
 
@@ -70,11 +75,14 @@ class Source:
         self._settings = settings
         self._cluster = cluster
         session_ms = int(settings.session_timeout_s * 1000)
+        rebalance_ms = int((settings.rebalance_drain_s + REBALANCE_MARGIN_S) * 1000)
         self._options = {
             "session_timeout_ms": session_ms,
             "heartbeat_interval_ms": session_ms // 10,
             # Its default is the session's timeout, and the time in our revoke callback counts against it.
-            "rebalance_timeout_ms": int((settings.rebalance_drain_s + REBALANCE_MARGIN_S) * 1000),
+            "rebalance_timeout_ms": rebalance_ms,
+            # A join is answered when all members have come, which may take as long as a rebalance.
+            "request_timeout_ms": max(REQUEST_TIMEOUT_MS, rebalance_ms + REQUEST_TIMEOUT_MS // 4),
             "max_partition_fetch_bytes": MAX_PARTITION_FETCH_BYTES,
             # One JoinGroup goes out per assignor; aiokafka's sticky one is broken.
             "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
@@ -87,6 +95,7 @@ class Source:
             "isolation_level": "read_committed",
             "max_poll_interval_ms": ONE_DAY_MS,
         }
+        _check_options(settings.consumer_options)
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self, assignments: Assignments) -> None:
@@ -210,6 +219,23 @@ class Source:
                 return await answer
         except (KafkaError, OSError, TimeoutError) as error:
             raise BrokerError(f"{what}: {error.__class__.__name__}") from error
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Refuse what the client does not know, before it is made.
+
+    Raises:
+        ConfigError: With the nearest name that it knows.
+    """
+    known = [name for name in signature(AIOKafkaConsumer).parameters if name != "topics"]
+    problems = []
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            problems.append(f"kafka.consumer_options: the Kafka client has no option {name}{hint}")
+    if problems:
+        raise ConfigError(problems)
 
 
 async def _stop(consumer: AIOKafkaConsumer, timeout_s: float) -> None:

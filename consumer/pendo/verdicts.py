@@ -127,17 +127,18 @@ def is_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that `Retry-After` asks for, given as seconds or as an HTTP date; None without a usable one."""
-    text = headers.get("Retry-After")
-    if text is None:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_S)
+    """Seconds that `Retry-After` asks for, given as seconds or as an HTTP date; None without a usable one.
+
+    Zero, or a date that has passed by our clock, is not usable: it would mean to try again without any delay.
+    """
+    text = headers.get("Retry-After", "").strip()
     try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = float(text) if text.isascii() and text.isdigit() else _seconds_until(text, now)
+    except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return min(max((until - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
+    return min(seconds, MAX_RETRY_AFTER_S) if seconds > 0 else None
+
+
+def _seconds_until(http_date: str, now: datetime) -> float:
+    until = parsedate_to_datetime(http_date)
+    return ((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds()

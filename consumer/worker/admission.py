@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from consumer.delivery.lanes import Delivery
+from consumer.delivery.senders import Letters
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter, Stage
@@ -35,13 +36,6 @@ class Outlet(Protocol):
 
     def add(self, delivery: Delivery) -> None:
         """Queue a delivery."""
-
-
-class Letters(Protocol):
-    """Where dead letters go."""
-
-    def park(self, letter: DeadLetter, owner: Ticket) -> None:
-        """Take a letter; the owner is settled when it is safe."""
 
 
 class Admission:

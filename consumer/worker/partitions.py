@@ -82,13 +82,13 @@ class Partitions:
         self._tally = tally
         self._commit = commit
         self._unrestored: set[Partition] = set()
-        self._leaving: list[Progress] = []
+        self._closing: list[Progress] = []
         self._generation = 0
 
     def progresses(self) -> Iterator[Progress]:
-        """All partitions with open work, those being given up included."""
+        """All partitions with open work, those closing included."""
         yield from self.owned.values()
-        yield from self._leaving
+        yield from self._closing
 
     def open_events(self) -> int:
         """Open events, counted from their tickets."""
@@ -105,37 +105,39 @@ class Partitions:
         """Give partitions up: start no send, commit, wait for what is in flight, commit again, release the rest."""
         self._generation += 1
         self._unrestored.clear()
-        leaving = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
-        if not leaving:
+        closing = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
+        if not closing:
             return
-        self._leaving += leaving
-        for progress in leaving:
+        self._closing += closing
+        for progress in closing:
             progress.closing = True
         self._delivering.drop_closing()
-        await self._commit(leaving)
-        await self._answered(leaving)
-        await self._commit(leaving)
-        released = sum(self._release(progress) for progress in leaving)
+        try:
+            await self._commit(closing)
+            await self._answered(closing)
+            await self._commit(closing)
+        finally:
+            released = sum(self._release(progress) for progress in closing)
         log.info("partitions revoked", partitions=[str(p) for p in partitions], released=released)
 
-    async def _answered(self, leaving: Sequence[Progress]) -> None:
+    async def _answered(self, closing: Sequence[Progress]) -> None:
         deadline = monotonic() + self._drain_s
         # A revoke is rare; a signal from every answer would cost the hot path.
-        while self._delivering.busy_with(leaving) and monotonic() < deadline:  # noqa: ASYNC110
+        while self._delivering.busy_with(closing) and monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(SETTLE_CHECK_S)
 
     def _release(self, progress: Progress) -> int:
-        if progress not in self._leaving:  # a stop in the middle of a revoke was first
+        if progress not in self._closing:  # a stop in the middle of a revoke was first
             return 0
         events = release(progress, self._tally)
-        self._leaving.remove(progress)
+        self._closing.remove(progress)
         return events
 
     def release_all(self) -> int:
         """At a stop: hand back to Kafka what is open; returns how many events that were."""
-        self._leaving += self.owned.values()
+        self._closing += self.owned.values()
         self.owned.clear()
-        return sum(self._release(progress) for progress in list(self._leaving))
+        return sum(self._release(progress) for progress in list(self._closing))
 
     @property
     def unrestored(self) -> bool:

@@ -38,6 +38,7 @@ class Polling:
 
     Attributes:
         started: Whether the group has been joined once.
+        problem: Why reading fails at present; None when it does not.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Polling:
         max_open_bytes: int,
     ) -> None:
         self.started = False
+        self.problem: str | None = None
         self._reader = reader
         self._partitions = partitions
         self._admission = admission
@@ -61,7 +63,7 @@ class Polling:
         self._turned_s = monotonic()
 
     def idle_s(self) -> float:
-        """Seconds since the loop last began a turn; 0 until the group has been joined once."""
+        """Seconds since a turn last went well; 0 until the group has been joined once."""
         return monotonic() - self._turned_s if self.started else 0.0
 
     def stop(self) -> None:
@@ -77,11 +79,15 @@ class Polling:
             try:
                 await self._turn()
             except BrokerError as error:
-                log.warning("reading from Kafka failed; trying again", problem=str(error))
+                self.problem = str(error)
+                log.warning("reading from Kafka failed; trying again", problem=self.problem)
                 await asyncio.sleep(RETRY_DELAY_S)
+            else:
+                self.problem = None
+                # Only a turn that went well: a client whose inner task has died fails every poll for good.
+                self._turned_s = monotonic()
 
     async def _turn(self) -> None:
-        self._turned_s = monotonic()
         if self._partitions.unrestored:
             await self._partitions.restore()
         room = self.room()

@@ -14,7 +14,7 @@ def _gate(limit: int = 4) -> Gate:
 
 
 def _answer(gate: Gate, now: float, verdict: Verdict, lane: str = "a", lanes: int = 100) -> bool:
-    gate.begin()
+    gate.begin(now)
     return gate.end(now, lane, verdict, lanes=lanes)
 
 
@@ -30,12 +30,12 @@ def _outage(gate: Gate, start: float = 0.0) -> float:
 def test_no_more_requests_than_the_limit() -> None:
     """Beyond it only an answer makes room."""
     gate = _gate(limit=2)
-    gate.begin()
-    assert gate.wait_s(0) == 0
-    gate.begin()
-    assert gate.wait_s(0) == inf
+    gate.begin(0)
+    assert gate.wait_s(0, ready=False) == 0
+    gate.begin(0)
+    assert gate.wait_s(0, ready=False) == inf
     gate.end(0, "a", ACCEPTED, lanes=2)
-    assert gate.wait_s(0) == 0
+    assert gate.wait_s(0, ready=False) == 0
 
 
 def test_a_few_failing_lanes_are_no_outage() -> None:
@@ -71,7 +71,7 @@ def test_an_answer_about_the_request_itself_opens_the_circuit(verdict: Verdict) 
     now = _outage(gate)
     assert _answer(gate, now + 1, verdict)
     assert gate.state is GateState.OPEN
-    assert gate.wait_s(now + 1) == 0
+    assert gate.wait_s(now + 1, ready=False) == 0
 
 
 def test_probes_go_one_at_a_time_and_further_and_further_apart() -> None:
@@ -80,11 +80,11 @@ def test_probes_go_one_at_a_time_and_further_and_further_apart() -> None:
     now = _outage(gate)
     delays = []
     for _ in range(9):
-        wait_s = gate.wait_s(now)
+        wait_s = gate.wait_s(now, ready=False)
         delays.append(wait_s)
         now += wait_s
-        gate.begin()
-        assert gate.wait_s(now) == inf
+        gate.begin(0)
+        assert gate.wait_s(now, ready=False) == inf
         gate.end(now, "a", NO_ANSWER, lanes=100)
     assert delays[0] == MIN_PROBE_DELAY_S
     assert delays == sorted(delays)
@@ -95,10 +95,10 @@ def test_requests_on_the_wire_when_the_gate_closes_are_no_probes() -> None:
     """A hundred stragglers that fail do not push the first probe a minute away."""
     gate = _gate(limit=200)
     for _ in range(100):
-        gate.begin()
+        gate.begin(0)
     for number in range(100):
         gate.end(0, str(number), Locked(Stall.CREDENTIALS), lanes=100)
-    assert gate.wait_s(0) <= MIN_PROBE_DELAY_S
+    assert gate.wait_s(0, ready=False) <= MIN_PROBE_DELAY_S
 
 
 def test_a_wrong_credential_stalls_at_once_and_heals_by_a_probe() -> None:
@@ -106,7 +106,7 @@ def test_a_wrong_credential_stalls_at_once_and_heals_by_a_probe() -> None:
     gate = _gate()
     assert _answer(gate, 0, Locked(Stall.CREDENTIALS))
     assert (gate.state, gate.stall) == (GateState.STALLED, Stall.CREDENTIALS)
-    assert gate.wait_s(0) >= MIN_PROBE_DELAY_S
+    assert gate.wait_s(0, ready=False) >= MIN_PROBE_DELAY_S
     assert not _answer(gate, 1, Locked(Stall.CREDENTIALS))
     assert _answer(gate, 3, ACCEPTED)
     assert (gate.state, gate.stall) == (GateState.OPEN, None)
@@ -125,9 +125,9 @@ def test_a_changed_credential_is_tried_at_once() -> None:
     gate = _gate()
     for second in range(10):
         _answer(gate, second, Locked(Stall.CREDENTIALS))
-    assert gate.wait_s(10) > 30
+    assert gate.wait_s(10, ready=False) > 30
     gate.probe_now()
-    assert gate.wait_s(10) == 0
+    assert gate.wait_s(10, ready=False) == 0
 
 
 def test_one_lanes_429_does_not_close_the_route_two_do() -> None:
@@ -135,10 +135,10 @@ def test_one_lanes_429_does_not_close_the_route_two_do() -> None:
     gate = _gate()
     _answer(gate, 0, Later(5, throttled=True), lane="a")
     _answer(gate, 0, Later(9, throttled=True), lane="a")
-    assert gate.wait_s(0) == 0
+    assert gate.wait_s(0, ready=False) == 0
     _answer(gate, 1, Later(5, throttled=True), lane="b")
-    assert gate.wait_s(1) == 8
-    assert gate.wait_s(9) == 0
+    assert gate.wait_s(1, ready=False) == 8
+    assert gate.wait_s(9, ready=False) == 0
     assert gate.state is GateState.OPEN
 
 
@@ -154,4 +154,33 @@ def test_a_paused_gate_lets_nothing_through() -> None:
     """Whatever its state."""
     gate = _gate()
     gate.paused = True
-    assert gate.wait_s(0) == inf
+    assert gate.wait_s(0, ready=False) == inf
+
+
+def test_a_head_that_is_ready_need_not_wait_for_the_probes_delay() -> None:
+    """On a quiet topic one failing visitor opens the circuit; the next visitor's event is tried within a second."""
+    gate = _gate()
+    now = _outage(gate)
+    for _ in range(8):
+        now += gate.wait_s(now, ready=False)
+        gate.begin(now)
+        gate.end(now, "a", NO_ANSWER, lanes=1)
+    assert gate.wait_s(now, ready=False) > 30
+    assert gate.wait_s(now, ready=True) == MIN_PROBE_DELAY_S
+
+
+def test_a_stall_is_not_hurried_by_what_is_ready() -> None:
+    """Whatever head goes, the credential is as wrong as before."""
+    gate = _gate()
+    for second in range(10):
+        _answer(gate, second, Locked(Stall.CREDENTIALS))
+    assert gate.wait_s(10, ready=True) > 30
+
+
+def test_the_answer_that_opens_the_circuit_may_say_when_to_come_back() -> None:
+    """Its `Retry-After` holds for the first probe too."""
+    gate = _gate()
+    _answer(gate, 0, Later(120), lanes=1)
+    _answer(gate, CIRCUIT_AFTER_S, Later(120), lanes=1)
+    assert gate.state is GateState.CIRCUIT
+    assert gate.wait_s(CIRCUIT_AFTER_S, ready=False) == 120

@@ -95,7 +95,7 @@ def park(box: Letterbox, record: Raw, lane: str | None = None) -> Owner:
     return owner
 
 
-async def read(bootstrap: str, count: int) -> list[ConsumerRecord]:
+async def read(bootstrap: str, count: int) -> list["ConsumerRecord[bytes | None, bytes | None]"]:
     """The topic's first records; fails when there are fewer."""
     consumer = AIOKafkaConsumer(TOPIC, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
@@ -244,23 +244,22 @@ async def test_a_flush_waits_no_longer_than_it_may_and_nothing_is_nothing_to_wai
 @pytest.mark.timeout(120)
 async def test_a_letter_too_large_loses_its_value_then_all_but_its_position() -> None:
     """Alone: its neighbours stay whole, and the next letter of its lane does not overtake it."""
-    async with ApacheKafka(settings={"auto.create.topics.enable": "true"}) as kafka:
-        async with running(kafka.bootstrap) as box:
-            await until_problem(box)
-            await asyncio.sleep(1)
-            assert TOPIC not in await topics(kafka.bootstrap), "not even on a broker that allows it"
-            async with admin_client(kafka.bootstrap) as admin:
-                await admin.create_topics([NewTopic(TOPIC, 1, 1, topic_configs={"max.message.bytes": "1500"})])
-            large, small = b"x" * 5000, b"y" * 300
-            owners = [
-                park(box, Raw(0, large), "visitor:1"),
-                park(box, Raw(1, small), "visitor:1"),
-                park(box, Raw(2, large, key=large, headers=[("h", large)]), "visitor:1"),
-                *(park(box, Raw(offset, small), f"visitor:{offset}") for offset in range(3, 12)),
-            ]
-            assert await box.flush(20)
-            assert all(owner.ends == [SETTLED] for owner in owners)
-            records = await read(kafka.bootstrap, len(owners))
+    async with ApacheKafka(settings={"auto.create.topics.enable": "true"}) as kafka, running(kafka.bootstrap) as box:
+        await until_problem(box)
+        await asyncio.sleep(1)
+        assert TOPIC not in await topics(kafka.bootstrap), "not even on a broker that allows it"
+        async with admin_client(kafka.bootstrap) as admin:
+            await admin.create_topics([NewTopic(TOPIC, 1, 1, topic_configs={"max.message.bytes": "1500"})])
+        large, small = b"x" * 5000, b"y" * 300
+        owners = [
+            park(box, Raw(0, large), "visitor:1"),
+            park(box, Raw(1, small), "visitor:1"),
+            park(box, Raw(2, large, key=large, headers=[("h", large)]), "visitor:1"),
+            *(park(box, Raw(offset, small), f"visitor:{offset}") for offset in range(3, 12)),
+        ]
+        assert await box.flush(20)
+        assert all(owner.ends == [SETTLED] for owner in owners)
+        records = await read(kafka.bootstrap, len(owners))
     by_offset = {int(dict(record.headers)["__connect.errors.offset"]): record for record in records}
     found = {
         offset: (len(r.key or b""), r.value, dict(r.headers).get("pendo.dlq.value"), "h" in dict(r.headers))

@@ -101,13 +101,14 @@ def test_an_opted_out_visitor_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("0", 0),
+        ("0", None),
         ("7", 7),
         (" 12 ", 12),
         ("99999", MAX_RETRY_AFTER_S),
         ("9" * 400, MAX_RETRY_AFTER_S),
         ((NOW + timedelta(seconds=30)).strftime("%a, %d %b %Y %H:%M:%S GMT"), 30),
-        ((NOW - timedelta(seconds=30)).strftime("%a, %d %b %Y %H:%M:%S GMT"), 0),
+        ((NOW - timedelta(seconds=30)).strftime("%a, %d %b %Y %H:%M:%S GMT"), None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ((NOW + timedelta(days=9)).strftime("%a, %d %b %Y %H:%M:%S GMT"), MAX_RETRY_AFTER_S),
         ("soon", None),
         ("-3", None),

@@ -1,0 +1,221 @@
+"""The source on real brokers: it waits for what is missing, and ends whatever the brokers do."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from consumer.config.settings import KafkaSettings
+from consumer.errors import BrokerError
+from consumer.kafka import source as module
+from consumer.kafka.cluster import Cluster
+from consumer.kafka.records import Partition, Record
+from consumer.kafka.security import client_options
+from consumer.kafka.source import Source
+from consumer.sandbox.broker import EmbeddedBroker, admin_client
+from consumer.sandbox.children import free_port
+from tests.support.apache import ApacheKafka
+
+TOPIC = "events"
+P0 = Partition(TOPIC, 0)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not wait as long as a service may."""
+    monkeypatch.setattr(module, "RETRY_DELAY_S", 0.1)
+    monkeypatch.setattr(module, "COMMIT_TIMEOUT_S", 3.0)
+
+
+class Group:
+    """Is told of a rebalance."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, list[Partition]]] = []
+        self.joined = asyncio.Event()
+
+    async def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Keep it."""
+        self.told.append(("revoked", list(partitions)))
+
+    async def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Keep it."""
+        self.told.append(("assigned", list(partitions)))
+        self.joined.set()
+
+
+class Bench:
+    """A source with its cluster."""
+
+    def __init__(self, bootstrap: str, **more: Any) -> None:
+        settings = KafkaSettings.model_validate(
+            {"bootstrap_servers": [bootstrap], "topics": [TOPIC], "session_timeout_s": 6, **more}
+        )
+        options = client_options(settings)
+        self.cluster = Cluster(options)
+        self.source = Source(settings, options, self.cluster)
+        self.group = Group()
+
+    async def read(self, count: int) -> list[Record]:
+        """Poll until so many records are there."""
+        records: list[Record] = []
+        async with asyncio.timeout(20):
+            while len(records) < count:
+                for batch in (await self.source.poll(500)).values():
+                    records += batch
+        return records
+
+
+@asynccontextmanager
+async def bench(bootstrap: str, **more: Any) -> AsyncIterator[Bench]:
+    """A source that is not started."""
+    made = Bench(bootstrap, **more)
+    try:
+        yield made
+    finally:
+        await made.source.stop(3)
+        await made.cluster.close()
+
+
+@asynccontextmanager
+async def joined(bootstrap: str, **more: Any) -> AsyncIterator[Bench]:
+    """A source that has its partitions."""
+    async with bench(bootstrap, **more) as made:
+        await made.source.start(made.group)
+        async with asyncio.timeout(20):
+            while not made.group.joined.is_set():
+                await made.source.poll(1)
+        yield made
+
+
+async def produce(bootstrap: str, values: Sequence[bytes], timestamps_ms: Mapping[int, int] | None = None) -> None:
+    """Write records."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
+        for index, value in enumerate(values):
+            await producer.send_and_wait(TOPIC, value, timestamp_ms=(timestamps_ms or {}).get(index))
+
+
+async def test_a_start_waits_for_a_broker_and_then_for_the_topic_and_creates_neither() -> None:
+    """Both are somebody else's work; it goes on by itself."""
+    port, broker = free_port(), EmbeddedBroker()
+    async with bench(f"127.0.0.1:{port}") as made:
+        starting = asyncio.create_task(made.source.start(made.group))
+        await asyncio.sleep(0.5)
+        assert not starting.done()
+        await broker.start(port)
+        try:
+            await asyncio.sleep(1)
+            assert not starting.done()
+            async with admin_client(broker.bootstrap) as admin:
+                assert TOPIC not in await admin.list_topics()
+            await broker.create_topics([TOPIC])
+            await asyncio.wait_for(starting, 10)
+        finally:
+            await made.source.stop(3)
+            await broker.stop()
+
+
+async def test_before_the_start_a_question_is_an_error_and_a_stop_is_nothing() -> None:
+    """A commit in the shutdown of a service that never joined must not fail otherwise."""
+    async with bench("127.0.0.1:1") as made:
+        with pytest.raises(BrokerError, match="not connected"):
+            await made.source.commit({P0: (1, "")})
+        with pytest.raises(BrokerError, match="not connected"):
+            await made.source.poll(1)
+        await made.source.stop(0)
+
+
+@pytest.mark.timeout(60)
+async def test_records_are_polled_sought_committed_and_bounded_on_the_embedded_broker() -> None:
+    """The whole life once; an end offset is the next to be written."""
+    async with EmbeddedBroker() as broker:
+        await broker.create_topics([TOPIC])
+        await produce(broker.bootstrap, [b"a", b"b", b"c"])
+        async with joined(broker.bootstrap) as made:
+            source = made.source
+            assert made.group.told == [("revoked", []), ("assigned", [P0])]
+            assert source.assigned() == {P0}
+            assert await source.committed([P0]) == {}
+            assert await source.bounds([P0]) == {P0: (0, 3)}
+            assert await source.ends([P0]) == {P0: 3}
+            source.seek(P0, 0)
+            assert [record.value for record in await made.read(3)] == [b"a", b"b", b"c"]
+            source.seek(P0, 2)
+            assert [record.value for record in await made.read(1)] == [b"c"]
+            await source.commit({P0: (2, "")})
+            assert (await source.committed([P0]))[P0][0] == 2
+
+
+async def test_a_stop_ends_in_time_with_the_broker_killed() -> None:
+    """The client's own stop raises `CancelledError` then, or waits: the rest of a shutdown must still run."""
+    async with EmbeddedBroker() as broker:
+        await broker.create_topics([TOPIC])
+        async with bench(broker.bootstrap) as made:
+            await made.source.start(made.group)
+            await made.source.poll(1)
+            await broker.stop()
+            began = time.monotonic()
+            await made.source.stop(2.0)
+            assert time.monotonic() - began < 3.0
+
+
+@pytest.mark.timeout(60)
+async def test_a_commit_ends_in_time_with_the_broker_killed_and_a_poll_shows_nothing() -> None:
+    """The client would wait for its coordinator for ever; what a poll shows cannot be told from an idle topic."""
+    async with EmbeddedBroker() as broker:
+        await broker.create_topics([TOPIC])
+        async with joined(broker.bootstrap) as made:
+            await broker.stop()
+            began = time.monotonic()
+            with pytest.raises(BrokerError, match="a commit"):
+                await made.source.commit({P0: (0, "")})
+            assert time.monotonic() - began < 4.0
+            assert await made.source.poll(1) == {}
+            with pytest.raises(BrokerError):
+                await made.cluster.topics()
+
+
+@pytest.mark.parametrize("key", ["enable_auto_commit", "auto_offset_reset", "isolation_level", "max_poll_interval_ms"])
+def test_what_the_service_rests_on_is_set_whatever_the_options_say(key: str) -> None:
+    """Each default of the client would lose records, or repeat them."""
+    settings = KafkaSettings.model_construct(consumer_options={key: "odd"}, topics=(TOPIC,))
+    options = Source(settings, {}, Cluster({}))._options
+    assert {name: options[name] for name in ("enable_auto_commit", "auto_offset_reset", "isolation_level")} == {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+    }
+    assert options["max_poll_interval_ms"] == 24 * 3600 * 1000
+    assert options["rebalance_timeout_ms"] > 1000 * settings.rebalance_drain_s
+    assert len(options["partition_assignment_strategy"]) == 1
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(120)
+async def test_the_metadata_of_a_commit_comes_back_and_one_too_large_is_committed_without() -> None:
+    """On a broker that takes 100 bytes of it: the offset is what matters; the map only saves repeats."""
+    async with ApacheKafka(settings={"offset.metadata.max.bytes": "100"}) as kafka:
+        await kafka.create_topics([TOPIC], 2)
+        async with joined(kafka.bootstrap) as made:
+            source, p1 = made.source, Partition(TOPIC, 1)
+            await source.commit({P0: (1, "a map")})
+            assert await source.committed([P0, p1]) == {P0: (1, "a map")}
+            await source.commit({P0: (2, "x" * 101), p1: (3, "small")})
+            assert await source.committed([P0, p1]) == {P0: (2, ""), p1: (3, "")}
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(120)
+async def test_a_time_becomes_its_first_offset_and_a_deleted_start_moves_the_bounds() -> None:
+    """None when all records are older; a seek before the first that is left reads from there."""
+    async with ApacheKafka() as kafka:
+        await kafka.create_topics([TOPIC])
+        await produce(kafka.bootstrap, [b"a", b"b", b"c"], {0: 1000, 1: 2000, 2: 3000})
+        async with joined(kafka.bootstrap) as made:
+            assert await made.source.offsets_at([P0], 1500) == {P0: 1}
+            assert await made.source.offsets_at([P0], 3001) == {P0: None}
+            assert await made.source.bounds([P0]) == {P0: (0, 3)}

@@ -1,0 +1,85 @@
+"""The documents name what the code has: nothing less, and nothing that is not there."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Final, cast
+
+import pytest
+
+from consumer.kafka.dead_letter import DeadLetter, Extent, Stage
+from consumer.kafka.records import Record
+from consumer.metrics import CATALOGUE
+from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.verdicts import Stall
+
+REPOSITORY: Final = Path(__file__).parents[2]
+OPERATIONS: Final = (REPOSITORY / "docs" / "operations.md").read_text()
+DESIGN: Final = (REPOSITORY / "docs" / "design.md").read_text()
+README: Final = (REPOSITORY / "README.md").read_text()
+DEAD_LETTER_REASONS: Final = list(Reason)[list(Reason).index(Reason.UNDECODABLE) :]
+
+
+def section(text: str, heading: str) -> str:
+    return text.split(f"## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
+
+
+def test_operations_list_every_metric_with_its_labels() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]*)\|", section(OPERATIONS, "Metrics"), re.MULTILINE)
+    assert {name: labels.strip() for name, labels in rows} == {m.name: ", ".join(m.labels) for m in CATALOGUE}
+
+
+def test_operations_explain_every_header_of_a_dead_letter() -> None:
+    record = SimpleNamespace(topic="t", partition=0, offset=0, timestamp=0, key=None, value=b"", headers=())
+    letter = DeadLetter(
+        record=cast("Record", record),
+        type=EventType.TRACK,
+        reason=Reason.REFUSED,
+        stage=Stage.DELIVER,
+        error="",
+        message="",
+        index=0,
+        message_id="m",
+        status="400",
+        first_attempt_ms=1,
+    )
+    headers = {name for name, _ in letter.headers(Extent.WITHOUT_VALUE)}
+    assert headers == set(
+        re.findall(r"`((?:__connect\.errors|pendo\.dlq)\.[a-z.-]+)`", section(OPERATIONS, "Dead letters"))
+    )
+
+
+@pytest.mark.parametrize("reason", DEAD_LETTER_REASONS)
+def test_operations_explain_every_reason_of_a_dead_letter(reason: Reason) -> None:
+    assert f"`{reason}`" in section(OPERATIONS, "Dead letters")
+
+
+@pytest.mark.parametrize("reason", ["kafka", "dead_letter", "stopping", *Stall])
+def test_operations_say_what_to_do_when_it_is_not_ready(reason: str) -> None:
+    assert f"| `{reason}` |" in section(OPERATIONS, "Probes")
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.MERGED])
+def test_the_readme_explains_every_outcome(outcome: Outcome) -> None:
+    """`merged` comes with batches."""
+    assert f"| `{outcome}` |" in README
+
+
+def test_the_file_map_names_every_module_and_no_other() -> None:
+    """A newcomer names the file of every step in ten minutes, unless the map is old."""
+    places = section(DESIGN, "File map")
+    named: set[str] = set()
+    for line in places.splitlines():
+        folder = ""
+        for name in re.findall(r"`([a-z_/]+\.py|consumer/[a-z]+/)`", line):
+            folder = name.rpartition("/")[0] or folder
+            named.add(name if "/" in name else f"{folder}/{name}")
+    modules = {str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "consumer").rglob("*.py")}
+    wanted = {
+        name
+        for name in modules
+        if not name.endswith(("__init__.py", "__main__.py"))
+        and not name.startswith(("consumer/cli/", "consumer/sandbox/"))
+    }
+    assert {name for name in named if name.endswith(".py")} == wanted
+    assert {"consumer/cli/"} <= named

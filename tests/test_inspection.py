@@ -1,0 +1,162 @@
+"""`check --connect` against real brokers and the simulator: what an operator is told before the first record."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
+
+from consumer.config.settings import Settings
+from consumer.inspection import Finding, inspect
+from consumer.kafka import cluster
+from consumer.sandbox.broker import EmbeddedBroker, admin_client
+from consumer.sandbox.children import free_port
+from consumer.sandbox.simulator import Simulator
+from tests.support.apache import ApacheKafka
+
+SOURCE, LETTERS = "events", "letters"
+KEY = "an-integration-key"
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[EmbeddedBroker]:
+    """An empty broker."""
+    async with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def pendo() -> AsyncIterator[Simulator]:
+    """Pendo."""
+    async with Simulator(integration_key=KEY) as pendo:
+        yield pendo
+
+
+async def findings(bootstrap: str, pendo_url: str, **pendo: Any) -> dict[str, list[Finding]]:
+    """What is found, by subject."""
+    settings = Settings.model_validate(
+        {
+            "kafka": {"bootstrap_servers": [bootstrap], "topics": [SOURCE]},
+            "dead_letter": {"topic": LETTERS},
+            "pendo": {"data_url": pendo_url, "api_url": pendo_url, "api_key": "k", **pendo},
+            "delivery": {"request_timeout_s": 2},
+        }
+    )
+    found: dict[str, list[Finding]] = {}
+    for finding in await inspect(settings):
+        found.setdefault(finding.subject, []).append(finding)
+    return found
+
+
+def told(found: dict[str, list[Finding]], subject: str) -> tuple[bool, str]:
+    """Whether a subject is all right, and what is said of it."""
+    about = found[subject]
+    return all(finding.ok for finding in about), "; ".join(finding.message for finding in about)
+
+
+async def test_all_is_well(broker: EmbeddedBroker, pendo: Simulator) -> None:
+    """Every subject is looked at, nothing is to be fixed, and no event was sent."""
+    await broker.create_topics([SOURCE, LETTERS])
+    found = await findings(broker.bootstrap, pendo.url, integration_key=KEY)
+    assert all(finding.ok for about in found.values() for finding in about), found
+    assert set(found) >= {"kafka", f"topic {SOURCE}", f"topic {LETTERS}", "group pendo-consumer"}
+    assert "no commit yet and starts from earliest" in told(found, "group pendo-consumer")[1]
+    assert "empty" in told(found, f"topic {SOURCE}")[1]
+    assert told(found, "pendo integration key") == (True, "is valid and may write")
+    assert pendo.store.visitors == {}
+
+
+async def test_missing_topics_are_named_and_not_created(broker: EmbeddedBroker, pendo: Simulator) -> None:
+    """Both kinds."""
+    found = await findings(broker.bootstrap, pendo.url)
+    for topic in (SOURCE, LETTERS):
+        ok, message = told(found, f"topic {topic}")
+        assert not ok
+        assert "does not exist" in message
+    async with admin_client(broker.bootstrap) as admin:
+        assert not {SOURCE, LETTERS} & set(await admin.list_topics())
+
+
+@pytest.mark.parametrize(("keys", "said"), [([b"u"] * 4, "all of 4 records have a key"), ([b"u", None] * 2, "50 % of")])
+async def test_the_unkeyed_share_of_the_newest_records_is_told(
+    broker: EmbeddedBroker, pendo: Simulator, keys: list[bytes | None], said: str
+) -> None:
+    """It is advice: Segment sends null keys unless it is told otherwise."""
+    await broker.create_topics([SOURCE, LETTERS])
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        for key in keys:
+            await producer.send_and_wait(SOURCE, b"{}", key=key)
+    ok, message = told(await findings(broker.bootstrap, pendo.url), f"topic {SOURCE}")
+    assert ok
+    assert said in message
+
+
+async def test_kafka_down_is_one_finding_and_pendo_is_asked_all_the_same(
+    pendo: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says which keys to look at."""
+    monkeypatch.setattr(cluster, "QUESTION_TIMEOUT_S", 2.0)
+    found = await findings(f"127.0.0.1:{free_port()}", pendo.url)
+    ok, message = told(found, "kafka")
+    assert not ok
+    assert "kafka.bootstrap_servers" in message
+    assert told(found, "pendo data host")[0]
+
+
+async def test_pendo_down_is_told_for_each_host(broker: EmbeddedBroker) -> None:
+    """And no key stands in what is said."""
+    await broker.create_topics([SOURCE, LETTERS])
+    found = await findings(broker.bootstrap, f"http://127.0.0.1:{free_port()}", integration_key=KEY)
+    for subject in ("pendo data host", "pendo integration key"):
+        ok, message = told(found, subject)
+        assert not ok
+        assert "cannot be reached" in message
+        assert KEY not in message
+
+
+async def test_an_integration_key_that_pendo_refuses_must_be_fixed(broker: EmbeddedBroker, pendo: Simulator) -> None:
+    """The usual reason is the region."""
+    await broker.create_topics([SOURCE, LETTERS])
+    ok, message = told(await findings(broker.bootstrap, pendo.url, integration_key="another"), "pendo integration key")
+    assert not ok
+    assert "status 403" in message
+    assert "another" not in message
+
+
+async def test_without_an_integration_key_none_is_asked_about(broker: EmbeddedBroker, pendo: Simulator) -> None:
+    """No route needs it yet."""
+    await broker.create_topics([SOURCE, LETTERS])
+    assert "pendo integration key" not in await findings(broker.bootstrap, pendo.url)
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(120)
+async def test_a_dead_letter_topic_that_would_lose_letters_must_be_fixed(pendo: Simulator) -> None:
+    """Compacted, or smaller than what it has to take; a short retention is worth a word."""
+    async with ApacheKafka() as kafka:
+        await kafka.create_topics([SOURCE])
+        async with admin_client(kafka.bootstrap) as admin:
+            bad = {"cleanup.policy": "compact", "max.message.bytes": "1000"}
+            await admin.create_topics([NewTopic(LETTERS, 1, 1, topic_configs=bad)])
+            ok, message = told(await findings(kafka.bootstrap, pendo.url), f"topic {LETTERS}")
+            assert not ok
+            assert "is compacted" in message
+            assert "takes records of 1000 bytes, a source topic up to" in message
+            await admin.create_topics([NewTopic("short", 1, 1, topic_configs={"retention.ms": "86400000"})])
+        found = await findings_of(kafka.bootstrap, pendo.url, "short")
+    assert told(found, "topic short")[0]
+    assert "for 1.0 days; a week or more is advised" in told(found, "topic short")[1]
+    assert told(found, "kafka") == (True, "connected")
+
+
+async def findings_of(bootstrap: str, pendo_url: str, letters: str) -> dict[str, list[Finding]]:
+    """What is found with another dead-letter topic."""
+    settings = Settings.model_validate(
+        {
+            "kafka": {"bootstrap_servers": [bootstrap], "topics": [SOURCE]},
+            "dead_letter": {"topic": letters},
+            "pendo": {"data_url": pendo_url, "api_url": pendo_url},
+        }
+    )
+    return {finding.subject: [finding] for finding in await inspect(settings)}
