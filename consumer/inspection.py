@@ -98,7 +98,9 @@ async def _group(settings: Settings, cluster: Cluster) -> Finding:
     except BrokerError as error:
         return Finding(ok=False, subject=subject, message=f"{error}; the user needs READ on the group")
     begins = (
-        "goes on from its commit" if committed else f"has no commit yet and starts from {settings.kafka.start_from}"
+        "goes on from its commit"
+        if committed
+        else f"has no commit of the first partition and starts there from {settings.kafka.start_from}"
     )
     return Finding(ok=True, subject=subject, message=begins)
 

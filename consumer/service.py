@@ -26,6 +26,7 @@ from consumer.delivery.senders import Senders
 from consumer.delivery.tally import Tally
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.letterbox import Letterbox
+from consumer.kafka.oauth import FixedToken
 from consumer.kafka.offset_map import TAG_BYTES
 from consumer.kafka.progress import Progress
 from consumer.kafka.security import client_options
@@ -50,6 +51,7 @@ COMMIT_RESERVE_S: Final = 5.0
 COMMIT_RETRY_S: Final = 0.5
 DEAD_AFTER_S: Final = 120.0
 """A poll may rightly stand still for a whole rebalance, but not for several."""
+LEAVE_S: Final = 3.0
 EXIT_MARGIN_S: Final = 5.0
 """Beyond the shutdown's deadline: then the process ends whatever still runs."""
 
@@ -89,6 +91,9 @@ class Service:
         self._watch = Watch(loaded, self._source, self._cluster, self._partitions)
         self._watch.on_secret("pendo.api_key", self._use_api_key)
         self._watch.on_pause(self._pause)
+        token = options.get("sasl_oauth_token_provider")
+        if isinstance(token, FixedToken):
+            self._watch.on_secret("kafka.security.password", lambda new: token.replace(new.get_secret_value()))
         self.web = Web(alive=self._alive, not_ready=self._not_ready, metrics=self._exposition().render)
 
     def _build_worker(self) -> None:
@@ -161,6 +166,8 @@ class Service:
                 for task in self._tasks:
                     task.cancel()
         finally:
+            # Does nothing after an orderly stop; when a part died, the others need not wait for the session's end.
+            await self._leave(asyncio.get_running_loop().time() + LEAVE_S)
             await self.web.stop()
         return status
 
@@ -282,4 +289,8 @@ async def _run_until_signal(loaded: Loaded) -> int:
 
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, on_signal)
-    return await service.run()
+    try:
+        return await service.run()
+    except ExceptionGroup:
+        log.critical("a part of the service died, which is a bug: what was open stays in Kafka", exc_info=True)
+    return 1

@@ -97,7 +97,10 @@ class Watch:
                 async with asyncio.timeout(self._session_s / 2):
                     await self._cluster.topics()
                     self._answered_s = monotonic()
-                    self._ends = await self._source.ends(sorted(self._partitions.owned))
+                    read = self._partitions.read_so_far()
+                    bounds = await self._source.bounds(sorted(read))
+                    self._partitions.compare(read, bounds)
+                    self._ends = {partition: end for partition, (_, end) in bounds.items()}
             except (BrokerError, TimeoutError) as error:
                 log.debug("Kafka did not answer the watch", problem=str(error))
             await asyncio.sleep(min(SECRET_RECHECK_S, self._session_s / 4))

@@ -7,9 +7,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Final, NoReturn
 
+from consumer import __version__
 from consumer.cli import check, demo, map, run, sandbox, schema  # noqa: A004  # the command's name
 from consumer.errors import ConfigError, ConsumerError
 
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with `pendo-consumer check`, which says what your configuration lacks. "
         "Each command explains itself: `pendo-consumer COMMAND -h`.",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('pendo-consumer')}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_to(subparsers)

@@ -1,6 +1,6 @@
 """Tokens for SASL OAUTHBEARER.
 
-Two ways: a token that somebody else keeps fresh in a file (`password_file`), or the OAuth 2.0 client-credentials grant
+Two ways: a token that somebody else keeps fresh in a file (`…PASSWORD_FILE`), or the OAuth 2.0 client-credentials grant
 (RFC 6749, section 4.4) at `oauth_token_url`. aiokafka asks for a token at every connect; it does not re-authenticate
 (KIP-368), so a broker cuts connections when their token expires and the client comes back with a new one.
 """

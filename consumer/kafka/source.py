@@ -181,16 +181,6 @@ class Source:
         end = await self._ask("end offsets", self._client.end_offsets(tps), OFFSETS_TIMEOUT_S)
         return {Partition(*tp): (first[tp], end[tp]) for tp in tps}
 
-    async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """End offsets.
-
-        Raises:
-            BrokerError: No answer.
-        """
-        tps = [TopicPartition(*partition) for partition in partitions]
-        end = await self._ask("end offsets", self._client.end_offsets(tps), OFFSETS_TIMEOUT_S)
-        return {Partition(*tp): offset for tp, offset in end.items()}
-
     async def offsets_at(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int | None]:
         """The first offset whose record is not older; None when all are.
 

@@ -7,10 +7,12 @@ connections can be used again, and the URL of the Segment endpoint is never logg
 
 import ssl
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Final, Self
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
 from consumer.errors import ConfigError, UnreachableError
@@ -18,6 +20,7 @@ from consumer.pendo.verdicts import Verdict, verdict_of
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """More than any answer that we understand; the rest is not read, and its connection is closed."""
+MAX_RAW_BODY_BYTES: Final = 1024 * 1024
 KEEPALIVE_S: Final = 10.0
 """Below what servers and load balancers use: a POST on a connection that they just closed has an unknown end."""
 
@@ -65,18 +68,8 @@ class Client:
         Raises:
             UnreachableError: No answer came, or not all of it.
         """
-        assert self._session is not None  # noqa: S101  # a programming error, not a condition
-        try:
-            async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
-            ) as response:
-                answer = await _bounded_body(response)
-                return verdict_of(response.status, response.headers, answer), response.status
-        except TimeoutError:
-            raise UnreachableError("timeout", "no answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            # Without its cause, whose text may quote the URL, and with it the key.
-            raise UnreachableError("connection", error.__class__.__name__) from None
+        status, answer_headers, answer = await self._exchange(hdrs.METH_POST, url, headers, body)
+        return verdict_of(status, answer_headers, answer), status
 
     async def get(self, url: URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Ask; used by `check --connect` alone.
@@ -84,12 +77,20 @@ class Client:
         Raises:
             UnreachableError: No answer came, or not all of it.
         """
+        status, _, answer = await self._exchange(hdrs.METH_GET, url, headers, None)
+        return status, answer
+
+    async def _exchange(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
         assert self._session is not None  # noqa: S101  # a programming error, not a condition
+        # aiohttp writes large bytes in one piece, and warns of it; a file it writes in chunks.
+        data = BytesIO(body) if body is not None and len(body) > MAX_RAW_BODY_BYTES else body
         try:
-            async with self._session.get(
-                url, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
+            async with self._session.request(
+                method, url, data=data, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
             ) as response:
-                return response.status, await _bounded_body(response)
+                return response.status, response.headers, await _bounded_body(response)
         except TimeoutError:
             raise UnreachableError("timeout", "no answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

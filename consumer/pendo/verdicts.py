@@ -89,7 +89,8 @@ _CREDENTIALS: Final = Locked(Stall.CREDENTIALS)
 _ENDPOINT: Final = Locked(Stall.ENDPOINT)
 
 _UNAUTHORIZED: Final = frozenset({401, 403})
-_NO_SUCH_ENDPOINT: Final = frozenset({404, 405})
+_NO_SUCH_ENDPOINT: Final = frozenset({404, 405, 407})
+"""407 comes from a proxy that wants a login; Pendo never saw the request."""
 _LATER: Final = frozenset({408, 409, 410, 423, 425, 460})
 _THROTTLED: Final = 429
 _OPTED_OUT: Final = 451

@@ -23,6 +23,8 @@ log = get_logger(__name__)
 
 StartFrom = Literal["earliest", "latest"] | datetime
 
+REVOKE_COMMITS_S: Final = 15.0
+"""Beyond the drain, for both commits of a revoke; below the margin that the group is told to wait."""
 SETTLE_CHECK_S: Final = 0.01
 """How often a revoke looks whether what is in flight has been answered."""
 
@@ -82,6 +84,7 @@ class Partitions:
         self._tally = tally
         self._commit = commit
         self._unrestored: set[Partition] = set()
+        self._short: set[Partition] = set()
         self._closing: list[Progress] = []
         self._generation = 0
 
@@ -113,9 +116,13 @@ class Partitions:
             progress.closing = True
         self._delivering.drop_closing()
         try:
-            await self._commit(closing)
-            await self._answered(closing)
-            await self._commit(closing)
+            # The other members wait for us, and the group throws out who takes too long.
+            async with asyncio.timeout(self._drain_s + REVOKE_COMMITS_S):
+                await self._commit(closing)
+                await self._answered(closing)
+                await self._commit(closing)
+        except TimeoutError:
+            log.warning("a revoke's commit took too long: what was delivered since the last one will repeat")
         finally:
             released = sum(self._release(progress) for progress in closing)
         log.info("partitions revoked", partitions=[str(p) for p in partitions], released=released)
@@ -164,7 +171,42 @@ class Partitions:
             watermark = progress.watermark
             self._offsets.seek(partition, first if watermark is None else watermark)
             self.owned[partition] = progress
-        self._unrestored.clear()
+        self._unrestored.difference_update(partitions)
+
+    def read_so_far(self) -> dict[Partition, tuple[Progress, int]]:
+        """The next offset of every owned partition, to be compared with what Kafka then says of the log."""
+        return {partition: (p, p.next_offset) for partition, p in self.owned.items() if p.next_offset is not None}
+
+    def compare(
+        self, read: Mapping[Partition, tuple[Progress, int]], bounds: Mapping[Partition, tuple[int, int]]
+    ) -> None:
+        """See whether a log changed under us, which the client passes over in silence by reading from its beginning.
+
+        Args:
+            read: `read_so_far`, from before Kafka was asked.
+            bounds: First and end offsets.
+        """
+        for partition, (progress, next_offset) in read.items():
+            first, end = bounds[partition]
+            if self.owned.get(partition) is not progress:
+                continue
+            if end >= next_offset:
+                self._short.discard(partition)
+                self._account_expired(partition, progress.skip_to(first))
+            elif partition in self._short:
+                self._begin_anew(partition, progress)
+            else:
+                # A leader that was just elected may not know the end yet: believe it when it says so again.
+                self._short.add(partition)
+
+    def _begin_anew(self, partition: Partition, progress: Progress) -> None:
+        log.warning("the log ends before what was read: the topic was made anew", partition=str(partition))
+        self._short.discard(partition)
+        self._closing.append(self.owned.pop(partition))
+        progress.closing = True
+        self._delivering.drop_closing()
+        self._release(progress)
+        self._unrestored.add(partition)
 
     def _account_expired(self, partition: Partition, expired: int) -> None:
         if expired:

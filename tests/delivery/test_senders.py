@@ -10,6 +10,7 @@ from consumer.delivery.gate import CIRCUIT_AFTER_S, Gate, GateState
 from consumer.delivery.lanes import Delivery
 from consumer.delivery.retry import Backoff
 from consumer.delivery.senders import Senders
+from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket, release
 from consumer.errors import UnreachableError
 from consumer.kafka.dead_letter import DeadLetter
@@ -17,6 +18,7 @@ from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Request, Route
 from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Later, Locked, Refused, Stall, Verdict
 from tests.delivery.conftest import Bench
+from tests.delivery.virtual_loop import run_virtually
 
 REFUSED = Refused(Reason.REFUSED, "Pendo answered 400")
 
@@ -86,6 +88,18 @@ class Rig:
         """Wait until so many events are settled."""
         async with asyncio.timeout(10):
             while self.bench.tally.settled.total() < count:
+                await asyncio.sleep(0.001)
+
+    async def seen(self, count: int) -> None:
+        """Wait until the destination has seen so many requests."""
+        async with asyncio.timeout(10):
+            while len(self.destination.seen) < count:
+                await asyncio.sleep(0.001)
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many requests have been answered."""
+        async with asyncio.timeout(10):
+            while self.senders.requests.total() < count:
                 await asyncio.sleep(0.001)
 
     def outcomes(self) -> dict[tuple[str, str], int]:
@@ -244,3 +258,77 @@ async def test_a_paused_route_sends_nothing_and_goes_on_where_it_was(rig: Rig) -
     assert not rig.destination.seen
     rig.senders.pause(paused=False)
     await rig.settled(1)
+
+
+async def test_a_retry_that_comes_due_goes_though_the_only_sender_that_woke_is_held_up(rig: Rig) -> None:
+    """One request that hangs must not make the others wait for its answer."""
+    rig.destination.scripts[b"hangs"] = [Later(0.2)]
+    rig.destination.scripts[b"good"] = [Later(0.3)]
+    rig.send("hangs", lane="a")
+    rig.send("good", lane="b")
+    await rig.answered(2)
+    rig.destination.hold.clear()
+    await rig.seen(4)
+    assert rig.destination.seen == [b"hangs", b"good"] * 2
+    rig.destination.hold.set()
+    await rig.settled(2)
+
+
+async def test_after_a_pause_all_heads_that_came_due_meanwhile_go_at_once(rig: Rig) -> None:
+    """Not one, and the others when it is answered."""
+    names = [f"n{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        rig.destination.scripts[name.encode()] = [Later(0.05 + number / 100)]
+        rig.send(name, lane=name)
+    await rig.answered(5)
+    rig.senders.pause(paused=True)
+    rig.destination.hold.clear()
+    await asyncio.sleep(0.2)
+    assert len(rig.destination.seen) == 5
+    rig.senders.pause(paused=False)
+    await rig.seen(10)
+    assert rig.destination.flying == 5
+    rig.destination.hold.set()
+    await rig.settled(5)
+
+
+class CountingGate(Gate):
+    """Counts how often it changed."""
+
+    changes = 0
+
+    def end(self, now: float, lane: str, verdict: Verdict, *, lanes: int) -> bool:
+        """As the gate."""
+        changed = super().end(now, lane, verdict, lanes=lanes)
+        self.changes += changed
+        return changed
+
+
+async def forbid_one_lane(duration_s: int) -> tuple[CountingGate, Tally]:
+    """A hundred events a second, of which those of one lane are refused like a wrong credential, always."""
+
+    async def post(body: bytes) -> tuple[Verdict, int]:
+        await asyncio.sleep(0.05)
+        return (Locked(Stall.CREDENTIALS), 403) if body == b"bad" else (ACCEPTED, 200)
+
+    bench = Bench()
+    gate = CountingGate(limit=16, max_probe_delay_s=60, random=lambda: 0.5)
+    backoff = Backoff(60, lambda: 0.5)
+    senders = Senders(Route.SEGMENTIO, gate=gate, backoff=backoff, post=post, letters=Box())
+    task = asyncio.create_task(senders.run(16))
+    for number in range(100 * duration_s):
+        body = b"good" if number else b"bad"
+        request = Request(Route.SEGMENTIO, f"visitor:{number}", body)
+        senders.add(Delivery(request, bench.ticket(), EventType.TRACK, None, None))
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
+    return gate, bench.tally
+
+
+def test_a_forbidden_record_among_good_ones_stops_them_seldom_and_less_and_less() -> None:
+    """Its own delay outlives each end of the stall that it causes; else the gate would flip twenty times a second."""
+    gate, tally = run_virtually(forbid_one_lane(duration_s=60))
+    assert 2 <= gate.changes <= 20
+    assert tally.open_events <= 10
+    assert tally.settled.total() >= 60 * 100 - 10

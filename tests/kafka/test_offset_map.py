@@ -40,6 +40,15 @@ def test_a_map_never_outgrows_the_brokers_limit(base: int, seed: int) -> None:
     assert list(found.runs) == runs[: len(found.runs)]
 
 
+def test_a_map_is_never_longer_than_its_reader_believes() -> None:
+    """A regular pattern packs so well that its text fits where what it unpacks to does not."""
+    runs = [1, 1] * 40_000
+    found = decode(encode(5, runs, TAG), 5)
+    assert found is not None
+    assert len(found.runs) > 40_000
+    assert list(found.runs) == runs[: len(found.runs)]
+
+
 @given(metadata=st.one_of(st.text(max_size=60), st.binary(max_size=60).map(lambda b: b64encode(b).decode())))
 def test_foreign_metadata_means_nothing_finished(metadata: str) -> None:
     """Other programs write what they like; none of it is an error."""

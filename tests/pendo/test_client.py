@@ -19,7 +19,7 @@ from yarl import URL
 
 from consumer.errors import ConfigError, UnreachableError
 from consumer.pendo.client import MAX_BODY_BYTES, Client, Target
-from consumer.pendo.verdicts import Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
+from consumer.pendo.verdicts import MAX_RETRY_AFTER_S, Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
 
@@ -244,6 +244,22 @@ async def test_cookies_are_not_kept() -> None:
         for _ in range(2):
             await client.post(URL(base.replace("127.0.0.1", "localhost")), {}, b"{}")
     assert cookies == [None, None]
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "9" * 400, "soon", "-1", "0"],
+)
+async def test_a_retry_after_that_makes_no_sense_is_no_error(retry_after: str) -> None:
+    """Whatever a server writes there, the event is tried again; an exception would end the sender."""
+
+    async def busy(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=503, headers={"Retry-After": retry_after})
+
+    async with serving(busy) as base:
+        verdict = await post(base)
+    assert isinstance(verdict, Later)
+    assert verdict.after_s in {None, MAX_RETRY_AFTER_S}
 
 
 async def _silence(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:

@@ -43,7 +43,7 @@ def test_a_page_is_not_a_delivery(body: bytes, content_type: str) -> None:
     assert verdict.stall is Stall.ENDPOINT
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 404, 405])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 404, 405, 407])
 def test_a_wrong_endpoint_stalls(status: int) -> None:
     """No POST route of Pendo's addresses a record, so this is never the record's fault."""
     verdict = _verdict(status)

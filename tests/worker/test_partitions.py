@@ -18,6 +18,7 @@ from consumer.kafka.records import Partition, Record
 from consumer.mapping.result import Mapped
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.segment.events import Event
+from consumer.worker import partitions
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions, StartFrom
 from consumer.worker.polling import Polling
@@ -401,3 +402,95 @@ async def test_a_stop_in_the_middle_of_a_revoke_releases_everything_once() -> No
     bench.engine.busy = False
     await asyncio.wait_for(revoking, 1)
     assert bench.tally.released == 3
+
+
+async def test_a_topic_that_is_made_anew_while_it_is_read_begins_anew() -> None:
+    """The client reads on from its new beginning; without this every new record would count as read before."""
+    bench = Bench()
+    bench.kafka.commits[P0] = (50, "")
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    read = bench.partitions.read_so_far()
+    bench.kafka.first_end[P0] = (0, 3)
+    bench.partitions.compare(read, bench.kafka.first_end)
+    assert P0 in bench.partitions.owned, "a leader that was just elected may be behind: once is not enough"
+    bench.partitions.compare(read, bench.kafka.first_end)
+    assert P0 not in bench.partitions.owned
+    await bench.partitions.restore()
+    assert bench.kafka.sought[-1] == (P0, 0)
+    assert bench.partitions.owned[P0].next_offset == 0
+
+
+async def test_open_work_of_a_topic_that_is_made_anew_is_released() -> None:
+    """It is accounted for, and what is in flight settles nothing."""
+    bench = Bench()
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    progress = bench.partitions.owned[P0]
+    ticket = Ticket(Raw(0), progress, bench.tally, now_ms=1)
+    progress.start(0, ticket)
+    ticket.admit(1)
+    bench.tally.received[EventType.TRACK] += 1
+    read = bench.partitions.read_so_far()
+    for _ in range(2):
+        bench.partitions.compare(read, {P0: (0, 0)})
+    assert bench.tally.released == 1
+    assert bench.tally.unaccounted(bench.partitions.open_events()) == 0
+    assert bench.engine.dropped == 1
+
+
+async def test_records_that_expire_while_reading_waits_are_counted() -> None:
+    """Back pressure held the reading, and retention overtook it."""
+    bench = Bench()
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    bench.partitions.compare(bench.partitions.read_so_far(), {P0: (30, 100)})
+    assert bench.partitions.expired == 30
+    assert bench.partitions.owned[P0].next_offset == 30
+
+
+async def test_an_answer_about_an_earlier_epoch_changes_nothing() -> None:
+    """A rebalance came between the question and the answer."""
+    bench = Bench()
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    read = bench.partitions.read_so_far()
+    await bench.partitions.revoked([P0])
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    for _ in range(2):
+        bench.partitions.compare(read, {P0: (30, 20)})
+    assert bench.partitions.expired == 0
+    assert P0 in bench.partitions.owned
+
+
+async def test_a_revoke_whose_commit_fails_in_an_unforeseen_way_still_releases() -> None:
+    """The client swallows what a callback raises: nothing may be left half-way."""
+    bench = Bench()
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+
+    async def fail(_: Iterable[Progress]) -> bool:
+        raise RuntimeError("unforeseen")
+
+    bench.partitions._commit = fail
+    with pytest.raises(RuntimeError):
+        await bench.partitions.revoked([P0])
+    assert not list(bench.partitions.progresses())
+
+
+async def test_a_revoke_never_takes_longer_than_the_group_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that is never answered is given up, and the partition is released."""
+    monkeypatch.setattr(partitions, "REVOKE_COMMITS_S", 0.1)
+    bench = Bench(drain_s=0.1)
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+
+    async def hang(_: Iterable[Progress]) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    bench.partitions._commit = hang
+    async with asyncio.timeout(5):
+        await bench.partitions.revoked([P0])
+    assert not list(bench.partitions.progresses())

@@ -1,0 +1,312 @@
+"""Polling: it reads as long as there is room, outlives Kafka's troubles, and lets others have their turn."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from consumer.delivery.lanes import Delivery
+from consumer.delivery.tally import Tally
+from consumer.delivery.ticket import Ticket
+from consumer.errors import BrokerError
+from consumer.kafka.dead_letter import DeadLetter
+from consumer.kafka.progress import Progress
+from consumer.kafka.records import Partition, Record
+from consumer.mapping.result import Mapped
+from consumer.outcomes import Outcome, Reason
+from consumer.pendo.requests import Request, Route
+from consumer.segment.events import Event
+from consumer.worker import polling
+from consumer.worker.admission import Admission
+from consumer.worker.partitions import Partitions
+from consumer.worker.polling import Polling
+
+P0, P1 = Partition("events", 0), Partition("events", 1)
+VALUE = b'{"type": "track", "event": "e", "userId": "u"}'
+RETRY_DELAY_S = 0.02
+
+pytestmark = pytest.mark.timeout(15)
+
+
+@pytest.fixture(autouse=True)
+def short_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second for each failed poll would be a test's whole time."""
+    monkeypatch.setattr(polling, "RETRY_DELAY_S", RETRY_DELAY_S)
+
+
+@dataclass
+class Raw:
+    """A record."""
+
+    offset: int
+    topic: str = "events"
+    partition: int = 0
+    timestamp: int = 0
+    key: bytes | None = b"k"
+    value: bytes | None = VALUE
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class Kafka:
+    """Two partitions that begin at 0, and a consumer's position in each; it can be told to fail.
+
+    Attributes:
+        polls: How many records each poll asked for.
+        meanwhile: Awaited in a poll, as a rebalance is.
+    """
+
+    def __init__(self) -> None:
+        self.fail = False
+        self.joinable = asyncio.Event()
+        self.joinable.set()
+        self.reading: Sequence[Partition] = (P0,)
+        self.positions = {P0: 0, P1: 0}
+        self.polls: list[int] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def start(self, assignments: Partitions) -> None:
+        """As `Source.start`."""
+        await self.joinable.wait()
+        await assignments.assigned([P0])
+
+    async def poll(self, max_records: int) -> Mapping[Partition, Sequence[Record]]:
+        """As `Source.poll` on a full prefetch buffer: it answers without ever yielding."""
+        self.polls.append(max_records)
+        if self.fail:
+            raise BrokerError("polling: no coordinator")
+        batches: dict[Partition, Sequence[Record]] = {p: self._read(p, max_records) for p in self.reading}
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return batches
+
+    def _read(self, partition: Partition, count: int) -> list[Raw]:
+        first = self.positions[partition]
+        self.positions[partition] += count
+        return [Raw(offset, partition=partition.partition) for offset in range(first, first + count)]
+
+    async def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str]]:
+        """As `Source.committed`."""
+        assert partitions
+        return {}
+
+    async def bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """As `Source.bounds`."""
+        return dict.fromkeys(partitions, (0, 1_000_000))
+
+    async def offsets_at(self, partitions: Sequence[Partition], time_ms: int) -> Mapping[Partition, int | None]:
+        """As `Source.offsets_at`."""
+        raise NotImplementedError(partitions, time_ms)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """As `Source.seek`."""
+        self.positions[partition] = offset
+
+
+class Engine:
+    """Everything behind admission: it keeps deliveries until a test settles them.
+
+    Attributes:
+        open: Deliveries that have not been settled.
+    """
+
+    def __init__(self) -> None:
+        self.open: list[Delivery] = []
+
+    def map(self, event: Event) -> Mapped:
+        """As the router: the event's own bytes are the body."""
+        assert event.raw is not None
+        return Request(Route.SEGMENTIO, "visitor:u", event.raw)
+
+    def add(self, delivery: Delivery) -> None:
+        """As the senders."""
+        self.open.append(delivery)
+
+    def settle_all(self) -> int:
+        """Deliver everything."""
+        deliveries, self.open = self.open, []
+        for delivery in deliveries:
+            delivery.ticket.settle(delivery.type, Outcome.DELIVERED, Reason.NONE)
+        return len(deliveries)
+
+    def park(self, letter: DeadLetter, owner: Ticket) -> None:
+        """As the letterbox."""
+        raise NotImplementedError(letter, owner)
+
+    def drop_closing(self) -> None:
+        """As the routes."""
+        self.open = [delivery for delivery in self.open if not delivery.ticket.closing]
+
+    def busy_with(self, progresses: Sequence[Progress]) -> bool:
+        """As the routes: nothing is ever in flight."""
+        assert progresses
+        return False
+
+
+class Bench:
+    """Polling between a Kafka and an engine."""
+
+    def __init__(self, *, max_open_events: int = 1_000, max_open_bytes: int = 1_000_000) -> None:
+        self.kafka = Kafka()
+        self.engine = Engine()
+        self.tally = tally = Tally()
+        self.partitions = Partitions(
+            self.kafka, self.engine, start_from="earliest", drain_s=0.1, tally=tally, commit=_commit
+        )
+        outlets = {Route.SEGMENTIO: self.engine}
+        self.polling = Polling(
+            self.kafka,
+            self.partitions,
+            Admission(envelope_path=(), mapper=self.engine, outlets=outlets, letters=self.engine, tally=tally),
+            tally=tally,
+            max_open_events=max_open_events,
+            max_open_bytes=max_open_bytes,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Poll; at the end ask to stop and wait until it does."""
+        task = asyncio.create_task(self.polling.run())
+        try:
+            yield task
+        finally:
+            self.polling.stop()
+            async with asyncio.timeout(5):
+                await task
+
+    def opened(self) -> list[tuple[int, int]]:
+        """Partition and offset of what was admitted and not settled."""
+        records = (delivery.ticket.record for delivery in self.engine.open)
+        return [(record.partition, record.offset) for record in records]
+
+
+async def _commit(_: Iterable[Progress]) -> bool:
+    return True
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_poll_that_fails_for_ever_is_told_and_counts_as_idle_until_one_succeeds() -> None:
+    """A client whose inner task has died fails every poll for good: the loop goes round, but liveness must see it."""
+    bench = Bench()
+    bench.kafka.fail = True
+    async with bench.running():
+        await _until(lambda: len(bench.kafka.polls) >= 10)
+        assert bench.polling.problem == "polling: no coordinator"
+        idle_s = bench.polling.idle_s()
+        assert idle_s > 5 * RETRY_DELAY_S
+        bench.kafka.fail = False
+        await _until(lambda: bench.polling.problem is None and bench.polling.idle_s() < idle_s)
+        assert bench.engine.open
+
+
+async def test_a_worker_that_waits_to_join_its_group_is_not_idle() -> None:
+    """Brokers that are away at the start are no reason to restart the worker again and again."""
+    bench = Bench()
+    bench.kafka.joinable.clear()
+    task = asyncio.create_task(bench.polling.run())
+    await asyncio.sleep(0.02)
+    assert not bench.polling.started
+    assert bench.polling.idle_s() == 0.0
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_stop_ends_the_loop_and_nothing_more_is_admitted() -> None:
+    """Not even what a poll brings that was under way when the stop came."""
+    bench = Bench()
+
+    async def stop() -> None:
+        bench.polling.stop()
+
+    bench.kafka.meanwhile = stop
+    async with bench.running() as task, asyncio.timeout(5):
+        await task
+    assert len(bench.kafka.polls) == 1
+    assert bench.tally.received.total() == 0
+
+
+async def test_stop_ends_a_loop_whose_polls_fail_and_one_whose_buffer_is_full() -> None:
+    """A stop must not wait for Kafka or for Pendo."""
+    failing, full = Bench(), Bench(max_open_events=0)
+    failing.kafka.fail = True
+    for bench in (failing, full):
+        async with bench.running():
+            await asyncio.sleep(3 * RETRY_DELAY_S)
+    assert full.kafka.polls == []
+
+
+async def test_records_of_a_partition_that_is_not_restored_are_dropped_and_read_again() -> None:
+    """A rebalance happens inside a poll: what it brings belongs to nobody, and the restore's seek repeats it."""
+    bench = Bench(max_open_events=10)
+    bench.kafka.reading = (P0, P1)
+
+    async def rebalance() -> None:
+        bench.kafka.meanwhile = None
+        bench.kafka.reading = (P1,)
+        await bench.partitions.revoked([P0])
+        await bench.partitions.assigned([P1])
+
+    bench.kafka.meanwhile = rebalance
+    async with bench.running():
+        await _until(lambda: len(bench.engine.open) == 10)
+    assert bench.opened() == [(1, offset) for offset in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("max_open_events", "max_open_bytes", "fits"),
+    [(7, 1_000_000, 7), (1_000, 30 * len(VALUE), 500)],
+    ids=["events", "bytes"],
+)
+async def test_reading_stops_when_the_buffer_is_full_and_goes_on_when_there_is_room(
+    max_open_events: int, max_open_bytes: int, fits: int
+) -> None:
+    """Memory is bounded by events, and by bytes but for the poll that fills it up."""
+    bench = Bench(max_open_events=max_open_events, max_open_bytes=max_open_bytes)
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        await asyncio.sleep(5 * polling.FULL_CHECK_S)
+        assert bench.kafka.polls == [fits]
+        assert bench.polling.room() == 0
+        assert bench.engine.settle_all() == fits
+        await _until(lambda: bench.engine.open)
+        assert bench.kafka.polls == [fits, fits]
+
+
+async def test_a_poll_asks_for_no_more_than_there_is_room_for() -> None:
+    """So many records hold at least as many events."""
+    bench = Bench(max_open_events=polling.MAX_POLL_RECORDS + 20)
+    async with bench.running():
+        await _until(lambda: bench.polling.room() == 0)
+    assert bench.kafka.polls == [polling.MAX_POLL_RECORDS, 20]
+    assert bench.tally.open_events == polling.MAX_POLL_RECORDS + 20
+
+
+async def test_a_full_prefetch_buffer_does_not_starve_other_tasks() -> None:
+    """Polls that are answered from memory never yield by themselves; the senders must get their turn after each."""
+    bench = Bench()
+    polls = 100
+    turns = 0
+
+    async def settle() -> None:
+        bench.engine.settle_all()
+        if len(bench.kafka.polls) == polls:
+            bench.polling.stop()
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    bench.kafka.meanwhile = settle
+    other = asyncio.create_task(take_turns())
+    async with bench.running() as task, asyncio.timeout(5):
+        await task
+    other.cancel()
+    assert turns >= polls - 1
