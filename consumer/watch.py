@@ -97,9 +97,8 @@ class Watch:
                 async with asyncio.timeout(self._session_s / 2):
                     await self._cluster.topics()
                     self._answered_s = monotonic()
-                    read = self._partitions.read_so_far()
-                    bounds = await self._source.bounds(sorted(read))
-                    self._partitions.compare(read, bounds)
+                    bounds = await self._source.bounds(sorted(self._partitions.owned))
+                    self._partitions.note_beginnings(bounds)
                     self._ends = {partition: end for partition, (_, end) in bounds.items()}
             except (BrokerError, TimeoutError) as error:
                 log.debug("Kafka did not answer the watch", problem=str(error))

@@ -39,6 +39,7 @@ class Progress:
         changes: Grows whenever there is something new to commit.
         committed: The watermark that Kafka confirmed last; None before the first.
         committed_changes: `changes` at that commit.
+        last_read: The offset up to which the log was read in this epoch; a lower one means another log.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Progress:
         "closing",
         "committed",
         "committed_changes",
+        "last_read",
         "next_offset",
         "partition",
         "released",
@@ -64,6 +66,7 @@ class Progress:
         self.changes = 0
         self.committed: int | None = None
         self.committed_changes = 0
+        self.last_read = -1
         # In the order of offsets: an offset is only ever added beyond the last. None: open, but not read again yet.
         self._open: dict[int, OpenRecord | None] = {}
         self._unread: deque[int] = deque()

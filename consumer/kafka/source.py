@@ -37,6 +37,8 @@ MAX_PARTITION_FETCH_BYTES: Final = 512 * 1024
 REBALANCE_MARGIN_S: Final = 30.0
 """Beyond `rebalance_drain_s`: a revoke also commits, and the other members do the same."""
 
+METADATA_AGE_MS: Final = 60_000
+"""How soon new partitions, or a topic that was made anew, are found; the client's own five minutes are long to wait."""
 REQUEST_TIMEOUT_MS: Final = 40_000
 """aiokafka's own default."""
 
@@ -84,6 +86,7 @@ class Source:
             # A join is answered when all members have come, which may take as long as a rebalance.
             "request_timeout_ms": max(REQUEST_TIMEOUT_MS, rebalance_ms + REQUEST_TIMEOUT_MS // 4),
             "max_partition_fetch_bytes": MAX_PARTITION_FETCH_BYTES,
+            "metadata_max_age_ms": METADATA_AGE_MS,
             # One JoinGroup goes out per assignor; aiokafka's sticky one is broken.
             "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
             **settings.consumer_options,

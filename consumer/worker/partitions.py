@@ -84,7 +84,7 @@ class Partitions:
         self._tally = tally
         self._commit = commit
         self._unrestored: set[Partition] = set()
-        self._short: set[Partition] = set()
+        self._anew: set[Partition] = set()
         self._closing: list[Progress] = []
         self._generation = 0
 
@@ -108,6 +108,7 @@ class Partitions:
         """Give partitions up: start no send, commit, wait for what is in flight, commit again, release the rest."""
         self._generation += 1
         self._unrestored.clear()
+        self._anew.clear()
         closing = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
         if not closing:
             return
@@ -166,47 +167,37 @@ class Partitions:
             return
         for partition in partitions:
             first, end = bounds[partition]
-            progress = _begin(partition, committed.get(partition), end, wanted.get(partition, first))
+            commit = None if partition in self._anew else committed.get(partition)
+            progress = _begin(partition, commit, end, wanted.get(partition, first))
             self._account_expired(partition, progress.skip_to(first))
-            watermark = progress.watermark
-            self._offsets.seek(partition, first if watermark is None else watermark)
+            begin = first if progress.watermark is None else progress.watermark
+            progress.last_read = begin - 1
+            self._offsets.seek(partition, begin)
             self.owned[partition] = progress
         self._unrestored.difference_update(partitions)
+        self._anew.difference_update(partitions)
 
-    def read_so_far(self) -> dict[Partition, tuple[Progress, int]]:
-        """The next offset of every owned partition, to be compared with what Kafka then says of the log."""
-        return {partition: (p, p.next_offset) for partition, p in self.owned.items() if p.next_offset is not None}
-
-    def compare(
-        self, read: Mapping[Partition, tuple[Progress, int]], bounds: Mapping[Partition, tuple[int, int]]
-    ) -> None:
-        """See whether a log changed under us, which the client passes over in silence by reading from its beginning.
-
-        Args:
-            read: `read_so_far`, from before Kafka was asked.
-            bounds: First and end offsets.
-        """
-        for partition, (progress, next_offset) in read.items():
-            first, end = bounds[partition]
-            if self.owned.get(partition) is not progress:
-                continue
-            if end >= next_offset:
-                self._short.discard(partition)
+    def note_beginnings(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
+        """See whether retention overtook the reading while it waited; the client would jump without a word."""
+        for partition, (first, _) in bounds.items():
+            progress = self.owned.get(partition)
+            if progress is not None:
                 self._account_expired(partition, progress.skip_to(first))
-            elif partition in self._short:
-                self._begin_anew(partition, progress)
-            else:
-                # A leader that was just elected may not know the end yet: believe it when it says so again.
-                self._short.add(partition)
 
-    def _begin_anew(self, partition: Partition, progress: Progress) -> None:
-        log.warning("the log ends before what was read: the topic was made anew", partition=str(partition))
-        self._short.discard(partition)
-        self._closing.append(self.owned.pop(partition))
+    def begin_anew(self, partition: Partition) -> None:
+        """A log reads from before what was read: its topic was made anew, and no commit counts for it.
+
+        The client passes over it in silence by reading from the log's beginning, where every offset would count as
+        read before. What a broker says of a log's end is no better sign: some are wrong, or late.
+        """
+        log.warning("the log was made anew: reading it from its beginning", partition=str(partition))
+        progress = self.owned.pop(partition)
+        self._closing.append(progress)
         progress.closing = True
         self._delivering.drop_closing()
         self._release(progress)
         self._unrestored.add(partition)
+        self._anew.add(partition)
 
     def _account_expired(self, partition: Partition, expired: int) -> None:
         if expired:
@@ -242,13 +233,11 @@ def _begin(partition: Partition, committed: tuple[int, str] | None, end: int, wa
         wanted: Where to begin when no commit can be used.
     """
     topic, number = partition
-    if committed is not None and committed[0] <= end:
+    if committed is not None:
         offset, metadata = committed
         return Progress.restored(
             topic, number, offset, _usable(offset_map.decode(metadata, offset), partition, end - offset)
         )
-    if committed is not None:
-        log.warning("the committed offset lies beyond the end: the topic was made anew", partition=str(partition))
     progress = Progress(topic, number, wanted)
     # Committed at once, so that a crash before the first settlement does not move `latest`.
     progress.changes = 1

@@ -18,6 +18,8 @@ from consumer.worker.partitions import Partitions
 log = get_logger(__name__)
 
 MAX_POLL_RECORDS: Final = 500
+WORTHWHILE_PARTS: Final = 20
+"""A twentieth of the buffer, or a full poll, must be free: a poll for each settled event would cost more than it."""
 FULL_CHECK_S: Final = 0.005
 """How often a full buffer is looked at again: far shorter than what stands in it takes to be delivered."""
 RETRY_DELAY_S: Final = 1.0
@@ -59,6 +61,7 @@ class Polling:
         self._tally = tally
         self._max_open_events = max_open_events
         self._max_open_bytes = max_open_bytes
+        self._worthwhile = max(1, min(MAX_POLL_RECORDS, max_open_events // WORTHWHILE_PARTS))
         self._stopping = False
         self._turned_s = monotonic()
 
@@ -100,13 +103,19 @@ class Polling:
         now_ms = int(time() * 1000)
         for partition, records in batches.items():
             progress = self._partitions.owned.get(partition)
-            if progress is not None:
-                self._admission.admit(progress, records, now_ms)
+            if progress is None:
+                continue
+            if records[0].offset <= progress.last_read:
+                self._partitions.begin_anew(partition)
+                continue
+            progress.last_read = records[-1].offset
+            self._admission.admit(progress, records, now_ms)
         # A full prefetch buffer answers without ever yielding; the senders must get their turn.
         await asyncio.sleep(0)
 
     def room(self) -> int:
-        """How many events may still be opened."""
-        if self._tally.open_bytes >= self._max_open_bytes:
+        """How many events may be opened now; 0 until there is room for a poll that is worth its price."""
+        room = self._max_open_events - self._tally.open_events
+        if room < self._worthwhile or self._tally.open_bytes >= self._max_open_bytes:
             return 0
-        return max(0, self._max_open_events - self._tally.open_events)
+        return room

@@ -292,6 +292,36 @@ async def test_after_a_pause_all_heads_that_came_due_meanwhile_go_at_once(rig: R
     await rig.settled(5)
 
 
+async def outlast_an_outage(duration_s: int) -> float:
+    """Two dozen visitors' events meet an outage; returns how long after its end all of them are delivered."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + duration_s
+
+    async def post(_: bytes) -> tuple[Verdict, int]:
+        await asyncio.sleep(0.05)
+        if loop.time() < end:
+            raise UnreachableError("connection", "refused")
+        return ACCEPTED, 200
+
+    bench = Bench()
+    gate = Gate(limit=8, max_probe_delay_s=60, random=lambda: 1.0)
+    backoff = Backoff(duration_s, lambda: 1.0)
+    senders = Senders(Route.SEGMENTIO, gate=gate, backoff=backoff, post=post, letters=Box())
+    task = asyncio.create_task(senders.run(8))
+    for number in range(24):
+        senders.add(bench.delivery(f"v{number}"))
+    while bench.tally.open_events:
+        await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.wait([task])
+    return loop.time() - end
+
+
+def test_the_end_of_a_long_outage_is_found_and_nobody_waits_out_a_delay_that_it_caused() -> None:
+    """By then each lane's own delay has grown to minutes; the first answer frees them all."""
+    assert run_virtually(outlast_an_outage(duration_s=3_600)) < 62
+
+
 class CountingGate(Gate):
     """Counts how often it changed."""
 

@@ -165,3 +165,39 @@ async def test_a_stop_without_a_broker_ends_within_its_deadline(own_broker: Apac
         await service.until(lambda m: m.sum("events_settled_total") >= 20)
         async with asyncio.timeout(20):
             assert await service.stop() == 1
+
+
+async def _make_anew(pipe: Pipe) -> None:
+    """Delete the topic and create it again, empty."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=pipe.broker.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([pipe.topic])
+        while pipe.topic in await admin.list_topics():
+            await asyncio.sleep(0.05)
+        await admin.create_topics([NewTopic(pipe.topic, 2, 1)])
+        while pipe.topic not in await admin.list_topics():
+            await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["while it is read", "between two processes"])
+async def test_a_topic_that_is_made_anew_is_read_from_its_beginning(apache_pipe: Pipe, *, running: bool) -> None:
+    """Though the group's commit lies beyond what the new topic holds: no new record is taken for an old one."""
+    pipe = apache_pipe
+    async with pipe.service(kafka__consumer_options='{"metadata_max_age_ms": 1000}') as service:
+        await pipe.produce([event(n, user=f"u{n}") for n in range(40)])
+        await service.until_settled(40)
+        if running:
+            await _make_anew(pipe)
+            await pipe.produce([event(f"new{n}") for n in range(3)], partition=0)
+            await service.until(lambda _: len(pipe.accepted()) == 43, timeout_s=60)
+        else:
+            assert await service.stop() == 0
+    if not running:
+        await _make_anew(pipe)
+        await pipe.produce([event(f"new{n}") for n in range(3)], partition=0)
+        async with pipe.service() as service:
+            await service.until(lambda _: len(pipe.accepted()) == 43)
+    assert pipe.accepted()[40:] == ["new0", "new1", "new2"]

@@ -133,9 +133,9 @@ async def test_a_full_buffer_stops_reading_and_stays_bounded(pipe: Pipe) -> None
     pipe.simulator.faults.add(Rule(answer=Answer(status=503)))
     async with pipe.service(delivery__max_open_events="100", delivery__max_retry_delay_s="0.5") as service:
         await pipe.produce([event(n, user=f"u{n}") for n in range(500)])
-        await service.until(lambda m: m.sum("events_open") >= 100)
+        await service.until(lambda m: m.sum("events_open") > 95)
         await asyncio.sleep(1)
-        assert (await service.metrics()).sum("events_open") == 100
+        assert 95 < (await service.metrics()).sum("events_open") <= 100
         pipe.simulator.faults.clear()
         await service.until_settled(500)
 

@@ -186,18 +186,6 @@ async def test_records_that_expired_are_counted_and_passed_over() -> None:
     assert bench.partitions.owned[P0].watermark == 20
 
 
-async def test_a_commit_beyond_the_end_means_that_the_topic_was_made_anew() -> None:
-    """Its offset would be waited for, for ever; it begins at the first, whatever `start_from` says."""
-    bench = Bench("latest")
-    bench.kafka.first_end[P0] = (0, 5)
-    bench.kafka.commits[P0] = (42, encode(42, [1, 1], TAG))
-    await bench.own(P0)
-    assert bench.kafka.sought == [(P0, 0)]
-    progress = bench.partitions.owned[P0]
-    assert progress.watermark == 0
-    assert progress.changes > progress.committed_changes
-
-
 async def test_a_map_that_reaches_beyond_the_end_is_not_believed() -> None:
     """It tells of a topic that was there before: new records at its offsets would be taken for finished."""
     bench = Bench()
@@ -404,39 +392,25 @@ async def test_a_stop_in_the_middle_of_a_revoke_releases_everything_once() -> No
     assert bench.tally.released == 3
 
 
-async def test_a_topic_that_is_made_anew_while_it_is_read_begins_anew() -> None:
-    """The client reads on from its new beginning; without this every new record would count as read before."""
+async def test_a_topic_that_was_made_anew_begins_at_its_beginning_whatever_was_committed() -> None:
+    """What was open is released and accounted for; the old commit does not count for the new log."""
     bench = Bench()
     bench.kafka.commits[P0] = (50, "")
     await bench.partitions.assigned([P0])
     await bench.partitions.restore()
-    read = bench.partitions.read_so_far()
-    bench.kafka.first_end[P0] = (0, 3)
-    bench.partitions.compare(read, bench.kafka.first_end)
-    assert P0 in bench.partitions.owned, "a leader that was just elected may be behind: once is not enough"
-    bench.partitions.compare(read, bench.kafka.first_end)
-    assert P0 not in bench.partitions.owned
-    await bench.partitions.restore()
-    assert bench.kafka.sought[-1] == (P0, 0)
-    assert bench.partitions.owned[P0].next_offset == 0
-
-
-async def test_open_work_of_a_topic_that_is_made_anew_is_released() -> None:
-    """It is accounted for, and what is in flight settles nothing."""
-    bench = Bench()
-    await bench.partitions.assigned([P0])
-    await bench.partitions.restore()
     progress = bench.partitions.owned[P0]
-    ticket = Ticket(Raw(0), progress, bench.tally, now_ms=1)
-    progress.start(0, ticket)
+    ticket = Ticket(Raw(50), progress, bench.tally, now_ms=1)
+    progress.start(50, ticket)
     ticket.admit(1)
     bench.tally.received[EventType.TRACK] += 1
-    read = bench.partitions.read_so_far()
-    for _ in range(2):
-        bench.partitions.compare(read, {P0: (0, 0)})
+    bench.partitions.begin_anew(P0)
     assert bench.tally.released == 1
     assert bench.tally.unaccounted(bench.partitions.open_events()) == 0
     assert bench.engine.dropped == 1
+    await bench.partitions.restore()
+    assert bench.kafka.sought[-1] == (P0, 0)
+    assert bench.partitions.owned[P0].watermark == 0
+    assert bench.partitions.owned[P0].changes, "the old commit is replaced at once"
 
 
 async def test_records_that_expire_while_reading_waits_are_counted() -> None:
@@ -444,24 +418,9 @@ async def test_records_that_expire_while_reading_waits_are_counted() -> None:
     bench = Bench()
     await bench.partitions.assigned([P0])
     await bench.partitions.restore()
-    bench.partitions.compare(bench.partitions.read_so_far(), {P0: (30, 100)})
+    bench.partitions.note_beginnings({P0: (30, 100), P1: (5, 100)})
     assert bench.partitions.expired == 30
     assert bench.partitions.owned[P0].next_offset == 30
-
-
-async def test_an_answer_about_an_earlier_epoch_changes_nothing() -> None:
-    """A rebalance came between the question and the answer."""
-    bench = Bench()
-    await bench.partitions.assigned([P0])
-    await bench.partitions.restore()
-    read = bench.partitions.read_so_far()
-    await bench.partitions.revoked([P0])
-    await bench.partitions.assigned([P0])
-    await bench.partitions.restore()
-    for _ in range(2):
-        bench.partitions.compare(read, {P0: (30, 20)})
-    assert bench.partitions.expired == 0
-    assert P0 in bench.partitions.owned
 
 
 async def test_a_revoke_whose_commit_fails_in_an_unforeseen_way_still_releases() -> None:

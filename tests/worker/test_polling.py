@@ -123,12 +123,11 @@ class Engine:
         """As the senders."""
         self.open.append(delivery)
 
-    def settle_all(self) -> int:
-        """Deliver everything."""
-        deliveries, self.open = self.open, []
+    def settle(self, count: int) -> None:
+        """Deliver so many, the oldest first."""
+        deliveries, self.open = self.open[:count], self.open[count:]
         for delivery in deliveries:
             delivery.ticket.settle(delivery.type, Outcome.DELIVERED, Reason.NONE)
-        return len(deliveries)
 
     def park(self, letter: DeadLetter, owner: Ticket) -> None:
         """As the letterbox."""
@@ -258,6 +257,21 @@ async def test_records_of_a_partition_that_is_not_restored_are_dropped_and_read_
     assert bench.opened() == [(1, offset) for offset in range(10)]
 
 
+async def test_records_from_before_what_was_read_mean_that_the_log_was_made_anew() -> None:
+    """The client went back to the log's beginning in silence: what it reads there is new, not read before."""
+    bench = Bench(max_open_events=100)
+    async with bench.running():
+        await _until(lambda: len(bench.engine.open) == 100)
+        bench.engine.settle(100)
+        await _until(lambda: len(bench.engine.open) == 100)
+        assert bench.opened()[0] == (0, 100)
+        bench.kafka.positions[P0] = 0
+        bench.engine.settle(100)
+        await _until(lambda: len(bench.engine.open) == 100)
+        assert bench.opened()[0] == (0, 0)
+    assert bench.tally.unaccounted(bench.partitions.open_events()) == 0
+
+
 @pytest.mark.parametrize(
     ("max_open_events", "max_open_bytes", "fits"),
     [(7, 1_000_000, 7), (1_000, 30 * len(VALUE), 500)],
@@ -273,18 +287,32 @@ async def test_reading_stops_when_the_buffer_is_full_and_goes_on_when_there_is_r
         await asyncio.sleep(5 * polling.FULL_CHECK_S)
         assert bench.kafka.polls == [fits]
         assert bench.polling.room() == 0
-        assert bench.engine.settle_all() == fits
+        assert len(bench.engine.open) == fits
+        bench.engine.settle(fits)
         await _until(lambda: bench.engine.open)
         assert bench.kafka.polls == [fits, fits]
 
 
 async def test_a_poll_asks_for_no_more_than_there_is_room_for() -> None:
     """So many records hold at least as many events."""
-    bench = Bench(max_open_events=polling.MAX_POLL_RECORDS + 20)
+    bench = Bench(max_open_events=polling.MAX_POLL_RECORDS + 100)
     async with bench.running():
         await _until(lambda: bench.polling.room() == 0)
-    assert bench.kafka.polls == [polling.MAX_POLL_RECORDS, 20]
-    assert bench.tally.open_events == polling.MAX_POLL_RECORDS + 20
+    assert bench.kafka.polls == [polling.MAX_POLL_RECORDS, 100]
+    assert bench.tally.open_events == polling.MAX_POLL_RECORDS + 100
+
+
+async def test_a_full_buffer_is_filled_up_again_when_a_twentieth_of_it_is_free() -> None:
+    """A poll for each settled event would cost more than the event."""
+    bench = Bench(max_open_events=200)
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        bench.engine.settle(9)
+        await asyncio.sleep(5 * polling.FULL_CHECK_S)
+        assert bench.kafka.polls == [200]
+        bench.engine.settle(1)
+        await _until(lambda: len(bench.engine.open) == 200)
+        assert bench.kafka.polls == [200, 10]
 
 
 async def test_a_full_prefetch_buffer_does_not_starve_other_tasks() -> None:
@@ -294,7 +322,7 @@ async def test_a_full_prefetch_buffer_does_not_starve_other_tasks() -> None:
     turns = 0
 
     async def settle() -> None:
-        bench.engine.settle_all()
+        bench.engine.settle(len(bench.engine.open))
         if len(bench.kafka.polls) == polls:
             bench.polling.stop()
 
