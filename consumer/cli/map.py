@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
 from consumer.cli.configuration import add_config_option, load_configuration, print_warnings
 from consumer.config.settings import Settings
+from consumer.errors import RejectedError
+from consumer.mapping.encode import encode
 from consumer.mapping.explain import explain
 from consumer.mapping.router import Router
 from consumer.outcomes import Reason
@@ -58,10 +60,20 @@ def _map(file: BinaryIO, settings: Settings) -> int:
     status = 0
     for value in _values(file):
         for explained in explain(value, settings.segment.envelope_keys, router, describe):
-            print(orjson.dumps(explained).decode(), flush=True)
+            print(_line(explained), flush=True)
             if explained["reason"] == Reason.UNDECODABLE and not _is_json(value):
                 status = 1
     return status
+
+
+def _line(explained: dict[str, Any]) -> str:
+    try:
+        return encode(explained).decode()
+    except RejectedError:
+        # An event may be sent as it came though it is nested too deeply to be written anew.
+        for request in explained["requests"]:
+            request["body"] = None
+        return encode(explained | {"message": "the body is nested too deeply to be shown"}).decode()
 
 
 def _values(file: BinaryIO) -> Iterator[bytes]:

@@ -124,3 +124,17 @@ def test_the_configuration_decides(
     captured = capsys.readouterr()
     assert [json.loads(line)["lanes"] for line in captured.out.splitlines()] == [[], ["visitor:_PENDO_T_x"]]
     assert captured.err == "warning: c.yaml:3: http.peers: has no effect yet, it comes with the page\n"
+
+
+@pytest.mark.parametrize("levels", [300, 1020])
+def test_an_event_however_deeply_nested_is_one_line(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path, levels: int
+) -> None:
+    """What can be read can be explained, though not every encoder writes so many levels."""
+    nested = "[" * levels + "]" * levels
+    text = json.dumps(TRACK).replace('"pro"', nested)
+    (directory / "events.jsonl").write_text(text)
+    assert run("map", "events.jsonl") == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert '"outcome":"deliver"' in line
+    assert (nested in line) == (levels == 300)

@@ -1,11 +1,14 @@
 """The main job: what the SDKs sent arrives at Pendo; what cannot arrive lies in the dead-letter topic, with reasons."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 import pytest
 from segment.analytics.client import Client
 
+from consumer.cli import execute
 from consumer.sandbox.simulator_faults import Answer, Rule
 from tests.e2e.pipe import Pipe, event, headers_of
 from tests.support.events import golden_events
@@ -234,3 +237,25 @@ async def test_a_restart_goes_on_where_it_stopped(pipe: Pipe) -> None:
     async with pipe.service() as service:
         await service.until_settled(10)
     assert sorted(map(int, pipe.accepted())) == list(range(60))
+
+
+async def test_map_says_of_the_same_input_what_the_service_does(pipe: Pipe, capsys: pytest.CaptureFixture[str]) -> None:
+    """Outcome, reason and the body of the request, for poison and for good events."""
+    bad = [value for value, _ in BAD_EVENTS.values() if b"\x00" not in value and len(value) < 100_000]
+    good = [orjson.dumps(e) for e in golden_events("sdk_*")]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "events.jsonl"
+        file.write_bytes(b"\n".join(bad + good))
+        assert execute(["map", str(file)]) == 1, "some of the lines are no JSON"
+    said = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    async with pipe.service() as service:
+        await pipe.produce(bad + good, partition=0)
+        metrics = await service.until_settled(len(said))
+    for outcome, reason in {(each["outcome"], each["reason"]) for each in said}:
+        settled = "delivered" if outcome == "deliver" else outcome
+        expected = sum((each["outcome"], each["reason"]) == (outcome, reason) for each in said)
+        assert metrics.sum("events_settled_total", outcome=settled, reason=reason) == expected
+    sent = {e.message_id: orjson.loads(e.body or "") for e in pipe.simulator.log}
+    for each in said:
+        if each["outcome"] == "deliver":
+            assert each["requests"][0]["body"] == sent[each["messageId"]]
