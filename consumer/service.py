@@ -5,16 +5,12 @@ admit nothing more · start no request · wait for answers and for dead letters 
 """
 
 import asyncio
-import os
 import random
 import secrets
-import signal
-import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-import uvloop
 from pydantic import SecretStr
 
 from consumer import __version__, metrics
@@ -52,8 +48,6 @@ COMMIT_RETRY_S: Final = 0.5
 DEAD_AFTER_S: Final = 120.0
 """A poll may rightly stand still for a whole rebalance, but not for several."""
 LEAVE_S: Final = 3.0
-EXIT_MARGIN_S: Final = 5.0
-"""Beyond the shutdown's deadline: then the process ends whatever still runs."""
 
 
 class Service:
@@ -263,34 +257,3 @@ class Service:
         yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expired)
         yield Sample(metrics.RECORDS_UNKEYED, self._admission.unkeyed)
         yield Sample(metrics.BUILD_INFO, 1, (__version__,))
-
-
-def run_service(loaded: Loaded) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit status.
-
-    Raises:
-        ConfigError: Something that the settings name cannot be used.
-    """
-    loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    return loop.run_until_complete(_run_until_signal(loaded))
-
-
-async def _run_until_signal(loaded: Loaded) -> int:
-    service = Service(loaded)
-    deadline_s = loaded.settings.delivery.shutdown_timeout_s + EXIT_MARGIN_S
-
-    def on_signal() -> None:
-        # A client that swallows its own cancellation, or a loop that stands still, must not keep the process.
-        guard = threading.Timer(deadline_s, os._exit, (1,))
-        guard.daemon = True
-        guard.start()
-        service.stop()
-
-    for signal_ in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_, on_signal)
-    try:
-        return await service.run()
-    except ExceptionGroup:
-        log.critical("a part of the service died, which is a bug: what was open stays in Kafka", exc_info=True)
-    return 1

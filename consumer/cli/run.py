@@ -23,7 +23,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _execute(args: argparse.Namespace) -> int:
-    from consumer.service import run_service  # noqa: PLC0415  # other commands start without the clients
+    from consumer.process import run_service  # noqa: PLC0415  # other commands start without the clients
 
     loaded = load_configuration(args)
     require_credentials(loaded.settings)

@@ -6,7 +6,6 @@ how it went, is not its concern.
 
 import asyncio
 import os
-import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -97,8 +96,6 @@ class Stage:
         """Ask the service to stop, as an orchestrator would; return its exit status."""
         if self._service is None:
             raise StageError("the service was never started")
-        if self._service.returncode is None:
-            self._service.send_signal(signal.SIGTERM)
         return await end_child(self._service, _SERVICE_END_S)
 
     async def _start_simulator(self, exits: AsyncExitStack) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,18 @@ async def test_logs_hold_no_secret_and_no_personal_data(pipe: Pipe) -> None:
     assert "stopped" in text
     for secret in (pipe.simulator.api_key, "jane@example.com", "4111-1111", "/data/segmentio/"):
         assert secret not in text
+
+
+async def test_a_second_signal_changes_nothing(pipe: Pipe) -> None:
+    """An impatient orchestrator, or Ctrl-C beside a SIGTERM: the stop stays an orderly one, with its exit status."""
+    pipe.simulator.faults.add(Rule(answer=Answer(delay_s=1.0)))
+    async with pipe.process() as service:
+        assert service.process is not None
+        await pipe.produce([event(0)])
+        await service.until(lambda m: m.sum("requests_in_flight") == 1)
+        stopped = asyncio.create_task(service.process.wait())
+        while not stopped.done():
+            service.process.send_signal(signal.SIGTERM)
+            await asyncio.wait([stopped], timeout=0.005)
+        assert await stopped == 0
+    assert pipe.accepted() == ["0"]

@@ -1,0 +1,66 @@
+"""The process around the service: its loop, its signals, its exit status.
+
+SIGTERM and SIGINT ask the service to stop; how it stops is its own business, but not how long the process may take.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from typing import Final
+
+import uvloop
+
+from consumer.config.load import Loaded
+from consumer.log import get_logger
+from consumer.service import Service
+
+log = get_logger(__name__)
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+EXIT_MARGIN_S: Final = 5.0
+"""Beyond the shutdown's deadline: then the process ends whatever still runs."""
+
+
+def run_service(loaded: Loaded) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        ConfigError: Something that the settings name cannot be used.
+    """
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(_run(loaded))
+
+
+async def _run(loaded: Loaded) -> int:
+    service = Service(loaded)
+    _stop_on_signals(service, loaded.settings.delivery.shutdown_timeout_s + EXIT_MARGIN_S)
+    try:
+        return await service.run()
+    except ExceptionGroup:
+        log.critical("a part of the service died, which is a bug: what was open stays in Kafka", exc_info=True)
+        return 1
+    finally:
+        _ignore_signals()
+
+
+def _stop_on_signals(service: Service, deadline_s: float) -> None:
+    # A client that swallows its own cancellation, or a loop that stands still, must not keep the process.
+    guard = threading.Timer(deadline_s, os._exit, (1,))
+    guard.daemon = True
+
+    def on_signal() -> None:
+        if not guard.is_alive():
+            guard.start()
+        service.stop()
+
+    for signal_ in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(signal_, on_signal)
+
+
+def _ignore_signals() -> None:
+    """The exit status is decided: a second signal, on the interpreter's way down, must not replace it."""
+    for signal_ in STOP_SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(signal_)
+        signal.signal(signal_, signal.SIG_IGN)
