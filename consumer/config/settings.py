@@ -78,8 +78,8 @@ class KafkaSettings(_Section):
     """Where a partition without a commit starts: earliest, latest, or an ISO time with its zone."""
     commit_interval_s: v.Seconds = 1.0
     """Longest time between a settled event and its commit, in seconds."""
-    session_timeout_s: Annotated[v.Seconds, Field(ge=6, le=1800)] = 30.0
-    """A pod that is silent for so long, in seconds, loses its partitions; the brokers' own bounds are 6 and 1800."""
+    session_timeout_s: Annotated[v.Seconds, Field(ge=1, le=1800)] = 30.0
+    """A pod that is silent for so long, in seconds, loses its partitions; brokers take 6 to 1800 by default."""
     rebalance_drain_s: v.Seconds = 2.0
     """How long a rebalance may wait for requests in flight, in seconds; below `session_timeout_s`."""
     client_id: v.Text | None = None
