@@ -102,11 +102,16 @@ class Letterbox:
             self._empty.set()
 
     def _report(self, problem: str | None) -> None:
-        if problem is not None:
-            log.error("dead letters are not taken; nothing is committed past them", problem=problem, topic=self._topic)
-        elif self.problem is not None:
-            log.info("dead letters are taken again", topic=self._topic)
+        """Say it once: a problem that lasts is tried again and again, and shown by `/readyz` as long."""
+        if problem == self.problem:
+            return
         self.problem = problem
+        if problem is None:
+            log.info("the dead-letter topic can be used again", topic=self._topic)
+        else:
+            log.error(
+                "no dead letter can be published; nothing is committed past one", problem=problem, topic=self._topic
+            )
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until every letter is acknowledged, at most `timeout_s`; whether they were."""

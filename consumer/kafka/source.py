@@ -103,12 +103,15 @@ class Source:
 
     async def start(self, assignments: Assignments) -> None:
         """Connect and join the group; waits as long as the brokers or the topics are not there."""
+        problem = ""
         while self._consumer is None:
             try:
                 await self._require_topics()
                 self._consumer = await self._connect()
             except BrokerError as error:
-                log.warning("waiting for Kafka", problem=str(error), servers=self._settings.bootstrap_servers)
+                if str(error) != problem:
+                    problem = str(error)
+                    log.warning("waiting for Kafka", problem=problem, servers=self._settings.bootstrap_servers)
                 await asyncio.sleep(RETRY_DELAY_S)
         self._consumer.subscribe(topics=list(self._settings.topics), listener=_Listener(assignments))
 
