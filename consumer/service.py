@@ -48,6 +48,8 @@ COMMIT_RETRY_S: Final = 0.5
 DEAD_AFTER_S: Final = 120.0
 """A poll may rightly stand still for a whole rebalance, but not for several."""
 LEAVE_S: Final = 3.0
+"""After a part has died: to leave the group, not to save anything."""
+POLLING: Final = "polling"
 
 
 class Service:
@@ -67,7 +69,7 @@ class Service:
         settings = self._settings = loaded.settings
         self.tally = Tally()
         self._stop = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
         options = client_options(settings.kafka)
         self._cluster = Cluster(options)
@@ -157,7 +159,7 @@ class Service:
                 self._start(tasks)
                 await self._stop.wait()
                 status = await self._drain()
-                for task in self._tasks:
+                for task in self._tasks.values():
                     task.cancel()
         finally:
             # Does nothing after an orderly stop; when a part died, the others need not wait for the session's end.
@@ -167,14 +169,14 @@ class Service:
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         parts: dict[str, Coroutine[Any, Any, None]] = {
-            "polling": self._polling.run(),
+            POLLING: self._polling.run(),
             "commits": self._commits.run(),
             "letterbox": self._letterbox.run(),
             "watch": self._watch.run(),
         }
         for senders in self._routes.senders.values():
             parts[f"senders {senders.route}"] = senders.run(self._settings.delivery.max_concurrency)
-        self._tasks = [tasks.create_task(part, name=name) for name, part in parts.items()]
+        self._tasks = {name: tasks.create_task(part, name=name) for name, part in parts.items()}
 
     async def _drain(self) -> int:
         loop = asyncio.get_running_loop()
@@ -187,7 +189,7 @@ class Service:
         confirmed = await self._commit_until(deadline)
         released = self._partitions.release_all()
         # Lest it joins the group after we have left it.
-        self._tasks[0].cancel()
+        self._tasks[POLLING].cancel()
         await self._leave(deadline)
         log.info(
             "stopped", answered=answered, committed=confirmed, released=released, settled=self.tally.settled.total()

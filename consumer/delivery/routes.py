@@ -32,7 +32,7 @@ class Routes:
         return sorted({s.gate.stall for s in self.senders.values() if s.gate.stall is not None})
 
     def drop_closing(self) -> None:
-        """Forget deliveries of partitions that are being given up, but for those in flight."""
+        """Forget deliveries of partitions that are closing, but for those in flight."""
         for senders in self.senders.values():
             senders.drop_closing()
 

@@ -101,7 +101,7 @@ class Senders:
         return True
 
     def drop_closing(self) -> None:
-        """Forget deliveries whose partition is being given up."""
+        """Forget deliveries whose partition is closing."""
         self.lanes.drop_closing()
         self._wake()
 
