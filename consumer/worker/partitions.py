@@ -85,6 +85,7 @@ class Partitions:
         self._commit = commit
         self._unrestored: set[Partition] = set()
         self._anew: set[Partition] = set()
+        self._beginnings: dict[Partition, int] = {}
         self._closing: list[Progress] = []
         self._generation = 0
 
@@ -178,11 +179,16 @@ class Partitions:
         self._anew.difference_update(partitions)
 
     def note_beginnings(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
-        """See whether retention overtook the reading while it waited; the client would jump without a word."""
-        for partition, (first, _) in bounds.items():
-            progress = self.owned.get(partition)
-            if progress is not None:
-                self._account_expired(partition, progress.skip_to(first))
+        """Remember where logs begin, to tell what is missing when reading jumps.
+
+        Nothing is passed over yet: what the log has lost may still stand in what the client has read ahead.
+        """
+        self._beginnings = {partition: first for partition, (first, _) in bounds.items()}
+
+    def note_jump(self, partition: Partition, offset: int) -> None:
+        """Reading jumped to `offset`: what lies before the log's beginning expired, the rest are gaps of the log."""
+        begin = min(self._beginnings.get(partition, 0), offset)
+        self._account_expired(partition, self.owned[partition].skip_to(begin))
 
     def begin_anew(self, partition: Partition) -> None:
         """A log reads from before what was read: its topic was made anew, and no commit counts for it.
@@ -191,6 +197,7 @@ class Partitions:
         read before. What a broker says of a log's end is no better sign: some are wrong, or late.
         """
         log.warning("the log was made anew: reading it from its beginning", partition=str(partition))
+        self._beginnings.pop(partition, None)
         progress = self.owned.pop(partition)
         self._closing.append(progress)
         progress.closing = True

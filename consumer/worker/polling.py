@@ -108,6 +108,8 @@ class Polling:
             if records[0].offset <= progress.last_read:
                 self._partitions.begin_anew(partition)
                 continue
+            if records[0].offset > progress.last_read + 1:
+                self._partitions.note_jump(partition, records[0].offset)
             progress.last_read = records[-1].offset
             self._admission.admit(progress, records, now_ms)
         # A full prefetch buffer answers without ever yielding; the senders must get their turn.

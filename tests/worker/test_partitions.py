@@ -413,14 +413,26 @@ async def test_a_topic_that_was_made_anew_begins_at_its_beginning_whatever_was_c
     assert bench.partitions.owned[P0].changes, "the old commit is replaced at once"
 
 
-async def test_records_that_expire_while_reading_waits_are_counted() -> None:
-    """Back pressure held the reading, and retention overtook it."""
+async def test_records_that_expire_while_reading_waits_are_counted_when_reading_jumps_over_them() -> None:
+    """Back pressure held the reading, and retention overtook it; gaps that lie within the log are no loss."""
     bench = Bench()
     await bench.partitions.assigned([P0])
     await bench.partitions.restore()
     bench.partitions.note_beginnings({P0: (30, 100), P1: (5, 100)})
+    assert bench.partitions.owned[P0].next_offset == 0, "what was read ahead may still come"
+    bench.partitions.note_jump(P0, 40)
     assert bench.partitions.expired == 30
     assert bench.partitions.owned[P0].next_offset == 30
+
+
+async def test_a_gap_within_the_log_is_no_loss() -> None:
+    """Compaction and transaction markers leave offsets out."""
+    bench = Bench()
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    bench.partitions.note_beginnings({P0: (0, 100)})
+    bench.partitions.note_jump(P0, 40)
+    assert bench.partitions.expired == 0
 
 
 async def test_a_revoke_whose_commit_fails_in_an_unforeseen_way_still_releases() -> None:

@@ -257,6 +257,23 @@ async def test_records_of_a_partition_that_is_not_restored_are_dropped_and_read_
     assert bench.opened() == [(1, offset) for offset in range(10)]
 
 
+async def test_what_was_read_ahead_is_delivered_though_the_log_has_lost_it() -> None:
+    """Retention overtakes a reader that waits; only what it then jumps over is lost, and counted."""
+    bench = Bench(max_open_events=100)
+    async with bench.running():
+        await _until(lambda: len(bench.engine.open) == 100)
+        bench.partitions.note_beginnings({P0: (250, 1_000_000)})
+        bench.engine.settle(100)
+        await _until(lambda: len(bench.engine.open) == 100)
+        assert bench.opened()[0] == (0, 100)
+        assert bench.partitions.expired == 0
+        bench.kafka.positions[P0] = 250
+        bench.engine.settle(100)
+        await _until(lambda: len(bench.engine.open) == 100)
+        assert bench.opened()[0] == (0, 250)
+        assert bench.partitions.expired == 50
+
+
 async def test_records_from_before_what_was_read_mean_that_the_log_was_made_anew() -> None:
     """The client went back to the log's beginning in silence: what it reads there is new, not read before."""
     bench = Bench(max_open_events=100)
