@@ -7,7 +7,7 @@ do is not known here.
 
 import asyncio
 import ctypes
-import random
+import secrets
 import signal
 import socket
 import sys
@@ -25,7 +25,8 @@ _PORTS: Final = range(20_000, 32_000)
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on, outside the range of outgoing connections."""
     while True:
-        port = random.choice(_PORTS)  # noqa: S311 - any will do
+        # Not the seeded generator: processes that share a seed would choose the same ports.
+        port = secrets.choice(_PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 from uuid import uuid4
@@ -42,17 +43,28 @@ class ApacheKafka:
     def __init__(self, *, settings: dict[str, str] | None = None) -> None:
         """Take further lines of `server.properties`, which go before ours."""
         self._settings = settings or {}
-        self._port, self._controller_port = free_port(), free_port()
-        self.bootstrap = f"127.0.0.1:{self._port}"
         self._folder = Path(tempfile.mkdtemp(prefix="kafka-"))
         self._process: Process | None = None
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        self._port, self._controller_port = free_port(), free_port()
+        self.bootstrap = f"127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> Self:
         """Fetch what is missing, format, start, and wait until it answers."""
         try:
             await fetch_jars()
-            await self._format()
-            await self.start()
+            try:
+                await self._format()
+                await self.start()
+            except UnavailableError:
+                # Seconds lie between choosing a port and listening: somebody else may have taken it. Once more on others.
+                await self.kill()
+                self._choose_ports()
+                await asyncio.to_thread(shutil.rmtree, self._folder / "data", ignore_errors=True)
+                await self._format()
+                await self.start()
         except BaseException:
             await self._close()
             raise
@@ -92,7 +104,8 @@ class ApacheKafka:
     async def kill(self) -> None:
         """End it as a power cut would; its data stays as it was."""
         if self._process is not None:
-            self._process.kill()
+            with suppress(ProcessLookupError):  # it has ended by itself
+                self._process.kill()
             await self._process.wait()
             self._process = None
 
