@@ -59,7 +59,7 @@ class ApacheKafka:
                 await self._format()
                 await self.start()
             except UnavailableError:
-                # Seconds lie between choosing a port and listening: somebody else may have taken it. Once more on others.
+                # Seconds lie between choosing a port and listening: somebody else may have taken it. Try others.
                 await self.kill()
                 self._choose_ports()
                 await asyncio.to_thread(shutil.rmtree, self._folder / "data", ignore_errors=True)
