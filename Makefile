@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench chaos mutants lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/sandbox
@@ -23,6 +23,14 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# EVENTS=1000000 for the long run; ARGS="--seed S --processes N --rate R --json".
+chaos: .venv/dev
+	$(BIN)/python -m tests.chaos --events $(or $(EVENTS),100000) $(ARGS)
+
+# Takes each guard out, one at a time, and sees to it that its test fails. ARGS=NAME for some of them, --list to see all.
+mutants: .venv/dev
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/uv

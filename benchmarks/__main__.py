@@ -1,4 +1,8 @@
-"""`python -m benchmarks [pipe|engine|memory|all]`: runs them, prints tables, and ends by itself within minutes."""
+"""`python -m benchmarks [pipe|engine|all|results …]`: runs them, prints tables, and ends by itself.
+
+`results` measures every figure that the project has set itself and writes `RESULTS.md`; with names of rows it measures
+only those and writes nothing.
+"""
 
 import argparse
 import asyncio
@@ -9,8 +13,10 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from benchmarks import engine, memory, pipe
+from benchmarks import engine, pipe, results
+from benchmarks.figures import Figure, to_text
 from benchmarks.processes import PartyError
+from benchmarks.results import Extent
 from benchmarks.sink import Latency
 
 _DEADLINE_S: Final = 420.0
@@ -48,42 +54,55 @@ def _pipe(options: Options) -> tuple[object, str]:
     return asdict(figures), pipe.report(figures)
 
 
-def _memory(options: Options) -> tuple[object, str]:
-    figures = _bounded(memory.run(options.events, _say))
-    return asdict(figures) if figures else None, memory.report(figures)
-
-
-_BENCHMARKS: Final[dict[str, Callable[[Options], tuple[object, str]]]] = {
-    "engine": _engine,
-    "pipe": _pipe,
-    "memory": _memory,
-}
+_BENCHMARKS: Final[dict[str, Callable[[Options], tuple[object, str]]]] = {"engine": _engine, "pipe": _pipe}
 
 
 def _bounded(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(work, _DEADLINE_S))
 
 
-def main() -> int:
-    """Run what was asked for; 1 if a measurement failed."""
+def _results(rows: list[str], extent: Extent) -> list[Figure]:
+    figures = results.measure(rows or list(results.ROWS), extent, _say)
+    if not rows:
+        results.write(figures, extent)
+    return figures
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What an event costs, and where.")
-    parser.add_argument("which", nargs="?", choices=[*_BENCHMARKS, "all"], default="all")
-    parser.add_argument("--events", type=int, help="instead of each benchmark's own number")
+    parser.add_argument("which", nargs="?", choices=[*_BENCHMARKS, "all", "results"], default="all")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of results, all without: {' '.join(results.ROWS)}")
+    parser.add_argument("--events", type=int, help="instead of each benchmark's own number; of results: for memory")
+    parser.add_argument("--chaos-events", type=int, default=Extent().chaos_events, help="of results: for chaos")
+    parser.add_argument("--scale", type=float, default=1.0, help="of results: times the other rows' own numbers")
     parser.add_argument("--repeats", type=int, help="rounds, of which medians are shown")
     parser.add_argument("--latency", type=Latency, choices=list(Latency), default=Latency.CONSTANT, help="for pipe")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser
+
+
+def main() -> int:
+    """Run what was asked for; 1 if a measurement failed, or a figure is not what it should be."""
+    parser = _parser()
     args = parser.parse_args()
+    if unknown := set(args.rows) - set(results.ROWS):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    if args.which == "results":
+        extent = Extent(events=args.events or Extent().events, chaos_events=args.chaos_events, scale=args.scale)
+        figures = _results(args.rows, extent)
+        print(orjson.dumps([asdict(figure) for figure in figures]).decode() if args.json else to_text(figures))
+        return int(any(figure.met is False for figure in figures))
     options = Options(args.events, args.latency, args.repeats)
     names = list(_BENCHMARKS) if args.which == "all" else [args.which]
     try:
-        results = {name: _BENCHMARKS[name](options) for name in names}
+        reports = {name: _BENCHMARKS[name](options) for name in names}
     except PartyError as error:
         _say(str(error))
         return 1
     if args.json:
-        print(orjson.dumps({name: figures for name, (figures, _) in results.items()}).decode())
+        print(orjson.dumps({name: figures for name, (figures, _) in reports.items()}).decode())
     else:
-        print("\n\n".join(text for _, text in results.values()))
+        print("\n\n".join(text for _, text in reports.values()))
     return 0
 
 

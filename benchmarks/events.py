@@ -1,11 +1,12 @@
-"""Traffic for the benchmarks: a number comes in, track events of some 600 bytes go out, with a user each as the key.
+"""Traffic for the benchmarks: a number comes in, events go out, with a user each as the key.
 
 They are made without the Segment SDK, since a run needs hundreds of thousands, and always the same ones. It knows
 nothing of what is measured.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate, count
 from typing import Final
 
 import orjson
@@ -15,31 +16,81 @@ from consumer.sandbox.traffic import Produced
 
 KEYS: Final = 10_000
 """Users: many times more than requests in flight, as in production, so that lanes rarely block each other."""
+MANY_KEYS: Final = 50_000
+"""More users than the memory remembers: it is full, and lets go of the oldest all the time."""
+TRAITS: Final = 10
+LARGE_BYTES: Final = 1_000
 _SEED: Final = 1
 _NAMES: Final = ("Project Created", "Report Exported", "Member Invited", "Dashboard Viewed", "Task Completed")
 _ACCOUNT_IN_CONTEXT: Final = 0.25
 """The share of events whose account stands only in the context: the mapping has to copy it, and to encode anew."""
 
 
-def track_events(n: int) -> Iterator[Produced]:
-    """Make n records; the same ones each time."""
-    chance = random.Random(_SEED)  # noqa: S311 - traffic needs a seed, not secrecy
-    return (_record(chance) for _ in range(n))
+def track_events(n: int, *, keys: int = KEYS, skew: float = 0.0, seed: int = _SEED) -> Iterator[Produced]:
+    """Make n track events of some 600 bytes; the same ones each time.
+
+    Args:
+        n: How many.
+        keys: Of how many users.
+        skew: How unevenly they are spread: 0 is uniform, else the exponent of Zipf's law.
+        seed: Another one gives other events.
+    """
+    chance = random.Random(seed)  # noqa: S311 - traffic needs a seed, not secrecy
+    user = _users(chance, keys, skew)
+    return (_record(EventType.TRACK, _track(chance, f"user-{user():05}", _message_id(chance))) for _ in range(n))
+
+
+def stamped_events(clock_ns: Callable[[], int]) -> Iterator[Produced]:
+    """Make track events without end whose messageId is the time at which they were made."""
+    chance = random.Random(_SEED)  # noqa: S311 - likewise
+    for number in count():
+        event = _track(chance, f"user-{chance.randrange(KEYS):05}", f"at-{clock_ns()}-{number}")
+        yield _record(EventType.TRACK, event)
+
+
+def identify_events(n: int) -> Iterator[Produced]:
+    """Make n identify events with ten traits, of 1 KB as they stand in the topic."""
+    chance = random.Random(_SEED)  # noqa: S311 - likewise
+    for _ in range(n):
+        user = f"user-{chance.randrange(MANY_KEYS):05}"
+        event = _envelope("identify", user, _message_id(chance), {}) | {"traits": _traits(chance, user)}
+        yield _record(EventType.IDENTIFY, _padded(event))
+
+
+def page_events(n: int) -> Iterator[Produced]:
+    """Make n page events of 1 KB: each becomes a track, and so its body is encoded anew."""
+    chance = random.Random(_SEED)  # noqa: S311 - likewise
+    for _ in range(n):
+        user = f"user-{chance.randrange(MANY_KEYS):05}"
+        event = _envelope("page", user, _message_id(chance), {})
+        yield _record(EventType.PAGE, _padded(event | {"name": "Home", "properties": _traits(chance, user)}))
 
 
 def bodies(n: int) -> list[bytes]:
-    """Make the values of n records."""
+    """Make the values of n track events."""
     return [record.value for record in track_events(n)]
 
 
-def _record(chance: random.Random) -> Produced:
-    user = f"user-{chance.randrange(KEYS):05}"
-    message_id = f"ajs-{chance.getrandbits(128):032x}"
-    value = orjson.dumps(_event(chance, user, message_id))
-    return Produced(key=user.encode(), value=value, type=EventType.TRACK, message_id=message_id)
+def _users(chance: random.Random, keys: int, skew: float) -> Callable[[], int]:
+    if not skew:
+        return lambda: chance.randrange(keys)
+    cumulated = list(accumulate((rank + 1) ** -skew for rank in range(keys)))
+    numbers = range(keys)
+    return lambda: chance.choices(numbers, cum_weights=cumulated)[0]
 
 
-def _event(chance: random.Random, user: str, message_id: str) -> dict[str, object]:
+def _message_id(chance: random.Random) -> str:
+    return f"ajs-{chance.getrandbits(128):032x}"
+
+
+def _record(type_: EventType, event: dict[str, object]) -> Produced:
+    user, message_id = str(event["userId"]), str(event["messageId"])
+    # orjson leaves a result in the larger buffer in which it grew; the Kafka client's values have their own size.
+    value = memoryview(orjson.dumps(event)).tobytes()
+    return Produced(key=user.encode(), value=value, type=type_, message_id=message_id)
+
+
+def _track(chance: random.Random, user: str, message_id: str) -> dict[str, object]:
     properties: dict[str, object] = {"source": "web", "count": chance.randrange(1000)}
     context: dict[str, object] = {
         "ip": "192.0.2.7",
@@ -49,16 +100,29 @@ def _event(chance: random.Random, user: str, message_id: str) -> dict[str, objec
     }
     home = context if chance.random() < _ACCOUNT_IN_CONTEXT else properties
     home["groupId"] = f"account-{chance.randrange(500)}"
+    event = _envelope("track", user, message_id, context)
+    return event | {"event": chance.choice(_NAMES), "properties": properties}
+
+
+def _envelope(type_: str, user: str, message_id: str, context: dict[str, object]) -> dict[str, object]:
     return {
-        "type": "track",
-        "event": chance.choice(_NAMES),
+        "type": type_,
         "userId": user,
         "messageId": message_id,
         "timestamp": "2026-01-20T09:30:00.000Z",
         "sentAt": "2026-01-20T09:30:00.100Z",
         "receivedAt": "2026-01-20T09:30:00.200Z",
         "context": context,
-        "properties": properties,
         "integrations": {},
         "projectId": "benchmarkProject",
     }
+
+
+def _traits(chance: random.Random, user: str) -> dict[str, object]:
+    named: dict[str, object] = {"email": f"{user}@example.com", "name": user.title(), "logins": chance.randrange(1000)}
+    return named | {f"trait_{number}": chance.randrange(10**9) for number in range(len(named), TRAITS)}
+
+
+def _padded(event: dict[str, object]) -> dict[str, object]:
+    missing = LARGE_BYTES - len(orjson.dumps(event | {"context": {"userAgent": ""}}))
+    return event | {"context": {"userAgent": "x" * max(missing, 0)}}

@@ -1,68 +1,94 @@
-"""Memory: the service's resident size, seen from outside, while a long backlog drains.
+"""Memory: the service's resident size, seen from outside, while a long backlog drains, and while Pendo is down.
 
-A number of events comes in; the size at the first event, the largest, the last, and the slope over the second half go
-out. Read from `/proc`, and so on Linux alone.
+A number of events comes in: identify of 1 KB with ten traits, in eight partitions. The largest size and how flat it is
+go out: the mean of the last third of the time against the middle one. Read from `/proc`, and so on Linux alone.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import linear_regression
+from statistics import mean
 from time import monotonic
 from typing import Final
 
-from benchmarks.events import track_events
-from benchmarks.parties import Party, Task
-from benchmarks.processes import broker, endpoint, fill, measure
+from benchmarks.events import TRAITS, identify_events, page_events
+from benchmarks.figures import Figure
 from benchmarks.sink import Latency
-from benchmarks.table import table
+from benchmarks.stage import READY_S, Stage, stage
 
-EVENTS: Final = 200_000
-CONCURRENCY: Final = 256
-_SAMPLE_S: Final = 0.5
-_DEADLINE_S: Final = 120.0
-_TOPIC: Final = "memory"
+EVENTS: Final = 1_000_000
+CONCURRENCY: Final = 128
+DOWN_S: Final = 60.0
+"""How long Pendo is down with a full buffer."""
+AIM_MIB: Final = 150.0
+AIM_GROWTH: Final = 0.05
+"""Of the size: what the last third may lie above the middle one and still be called flat."""
+_BUFFER_EVENTS: Final = 20_000
+"""`max_open_events`, as it is by default."""
+_FULL: Final = 0.95
+_SAMPLE_S: Final = 0.25
+_DEADLINE_S: Final = 900.0
+_UNAVAILABLE: Final = 503
 _MIB: Final = 1024.0
+_MB_PER_MIB: Final = 1.048576
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Resident sizes in MiB.
+class Weight:
+    """Resident sizes over a span of time, MiB.
 
     Attributes:
-        slope_mib_per_100k: Growth over the second half of the run, for each 100,000 events.
+        events: How many were drained, or stood open.
+        seconds: How long.
+        max_mib: The largest.
+        middle_mib: The mean of the middle third.
+        last_mib: The mean of the last third.
     """
 
     events: int
     seconds: float
-    start_mib: float
     max_mib: float
-    end_mib: float
-    slope_mib_per_100k: float
+    middle_mib: float
+    last_mib: float
+
+    @property
+    def growth(self) -> float:
+        """How much larger it was in the last third than in the middle one."""
+        return self.last_mib / self.middle_mib - 1
 
 
-class _Scale:
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All cases.
+
+    Attributes:
+        draining: A long backlog.
+        down: A buffer full of events that go out as they came.
+        rewritten: A buffer full of events that are encoded anew.
+    """
+
+    draining: Weight
+    down: Weight
+    rewritten: Weight
+
+
+class Scale:
     """Weighs a process from time to time.
 
     Attributes:
-        samples: Seconds since the first, and MiB.
+        samples: MiB.
     """
 
-    def __init__(self) -> None:
-        self.samples: list[tuple[float, float]] = []
-        self._pid: int | None = None
-
-    def put(self, pid: int) -> None:
-        """Weigh this process from now on."""
+    def __init__(self, pid: int) -> None:
+        self.samples: list[float] = []
         self._pid = pid
 
     async def run(self) -> None:
         """Weigh until cancelled."""
-        began_s = monotonic()
         while True:
-            if self._pid is not None and (mib := resident_mib(self._pid)) is not None:
-                self.samples.append((monotonic() - began_s, mib))
+            if (mib := resident_mib(self._pid)) is not None:
+                self.samples.append(mib)
             await asyncio.sleep(_SAMPLE_S)
 
 
@@ -76,47 +102,79 @@ def resident_mib(pid: int) -> float | None:
     return sizes[0] / _MIB if sizes else None
 
 
-async def run(events: int | None, say: Callable[[str], None]) -> Memory | None:
-    """Drain a backlog and weigh the service; None where the system does not tell."""
-    events = events or EVENTS
-    scale = _Scale()
-    async with broker() as embedded, endpoint(Latency.CONSTANT) as sink:
-        say(f"memory: filling a topic with {events:,} events")
-        await fill(embedded, _TOPIC, track_events(events))
+async def run(events: int, down_s: float, say: Callable[[str], None]) -> Memory:
+    """Drain a backlog, and fill the buffer while Pendo is down, and weigh the service each time.
+
+    Raises:
+        PartyError: It took too long, or the service died.
+    """
+    async with stage(Latency.CONSTANT) as set_stage:
+        say(f"memory: filling a topic with {events:,} events of 1 KB")
+        await set_stage.fill(identify_events(events))
+        # Pendo is down first: nothing is committed then, and the whole backlog is still there.
+        say(f"memory: {down_s:.0f} s with Pendo down and a full buffer")
+        down = await _weigh_down(set_stage, events, down_s)
         say("memory: draining it")
-        task = Task(
-            party=Party.SERVICE,
-            events=events,
-            concurrency=CONCURRENCY,
-            bootstrap=embedded.bootstrap,
-            topic=_TOPIC,
-            url=sink.url,
-            deadline_s=_DEADLINE_S,
-        )
-        weighing = asyncio.create_task(scale.run())
-        try:
-            cost = await measure(task, scale.put)
-        finally:
-            weighing.cancel()
-    return _memory(events, cost.seconds, scale.samples)
+        draining = await _weigh_draining(set_stage, events)
+    async with stage(Latency.CONSTANT) as set_stage:
+        say(f"memory: {down_s:.0f} s with Pendo down and a buffer full of events that are encoded anew")
+        await set_stage.fill(page_events(min(events, 2 * _BUFFER_EVENTS)))
+        rewritten = await _weigh_down(set_stage, events, down_s)
+    return Memory(draining, down, rewritten)
 
 
-def _memory(events: int, seconds: float, samples: Sequence[tuple[float, float]]) -> Memory | None:
-    first = samples[0][0] if samples else 0.0
-    drained = [(at, mib) for at, mib in samples if at - first <= seconds]
-    half = [(at, mib) for at, mib in drained if at - first >= seconds / 2]
-    if len(half) < 2:
-        return None
-    sizes = [mib for _, mib in drained]
-    slope = linear_regression([at for at, _ in half], [mib for _, mib in half]).slope
-    return Memory(events, seconds, sizes[0], max(sizes), sizes[-1], slope * seconds / events * 100_000)
+async def _weigh_draining(set_stage: Stage, events: int) -> Weight:
+    await set_stage.sink.answer(200)
+    async with set_stage.member(CONCURRENCY) as member:
+        await set_stage.until(lambda j: j.distinct > 0, READY_S)
+        return await _weigh(member.pid, events, lambda: set_stage.until(lambda j: j.distinct >= events, _DEADLINE_S))
 
 
-def report(memory: Memory | None) -> str:
-    """The figures as a table."""
-    if memory is None:
-        return "memory: not measured: no /proc here, or a run too short for two samples in its second half"
-    title = f"memory: the service's resident MiB while {memory.events:,} events drain in {memory.seconds:.0f} s"
-    sizes = (memory.start_mib, memory.max_mib, memory.end_mib, memory.slope_mib_per_100k)
-    header = ("", "first event", "max", "last event", "slope of the second half, per 100,000 events")
-    return table(title, header, [("resident MiB", *(f"{size:.1f}" for size in sizes))])
+async def _weigh_down(set_stage: Stage, events: int, down_s: float) -> Weight:
+    await set_stage.sink.answer(_UNAVAILABLE)
+    async with set_stage.member(CONCURRENCY) as member:
+        full = min(events, _BUFFER_EVENTS) * _FULL
+        await member.until("events_open", lambda open_: open_ >= full)
+        open_events = int(await member.metric("events_open"))
+        return await _weigh(member.pid, open_events, lambda: asyncio.sleep(down_s))
+
+
+async def _weigh(pid: int, events: int, wait: Callable[[], Awaitable[object]]) -> Weight:
+    scale, began_s = Scale(pid), monotonic()
+    weighing = asyncio.create_task(scale.run())
+    try:
+        await wait()
+    finally:
+        weighing.cancel()
+    return weight_of(events, monotonic() - began_s, scale.samples)
+
+
+def weight_of(events: int, seconds: float, samples: Sequence[float]) -> Weight:
+    """Compare the thirds of the samples, of which there must be three."""
+    third = len(samples) // 3
+    return Weight(events, seconds, max(samples), mean(samples[third : 2 * third]), mean(samples[2 * third :]))
+
+
+def figures(memory: Memory) -> list[Figure]:
+    """As lines of the results."""
+    of = f"1 KB with {TRAITS} traits, 8 partitions"
+    return [
+        _figure(f"draining {memory.draining.events:,} events, {of}", memory.draining),
+        _figure(f"{_down(memory.down)}, {of}", memory.down),
+        _figure(f"{_down(memory.rewritten)}, pages of 1 KB, encoded anew", memory.rewritten),
+    ]
+
+
+def _down(weight: Weight) -> str:
+    return f"Pendo down for {weight.seconds:.0f} s, {weight.events:,} events open"
+
+
+def _figure(case: str, weight: Weight) -> Figure:
+    return Figure(
+        what="RSS, max; flat: last third against middle third",
+        case=case,
+        aim=f"≤ {AIM_MIB:g} MB, flat",
+        value=f"{weight.max_mib:.0f} MiB, {weight.growth:+.1%}",
+        met=weight.max_mib * _MB_PER_MIB <= AIM_MIB and weight.growth <= AIM_GROWTH,
+        note=f"thirds {weight.middle_mib:.1f} and {weight.last_mib:.1f} MiB, {weight.seconds:.0f} s",
+    )

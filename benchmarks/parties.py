@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final
@@ -93,16 +93,17 @@ class Stopwatch:
 
     def start(self) -> None:
         """Take the time of the first event."""
-        _say({"began": self._events})
+        tell({"began": self._events})
         self._began_s, self._cpu_began_s = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
         """Take the time of the last event."""
         seconds, cpu_s = time.perf_counter() - self._began_s, time.process_time() - self._cpu_began_s
-        _say(asdict(Cost(events=self._events, seconds=seconds, cpu_s=cpu_s)))
+        tell(asdict(Cost(events=self._events, seconds=seconds, cpu_s=cpu_s)))
 
 
-def _say(what: dict[str, object]) -> None:
+def tell(what: Mapping[str, object]) -> None:
+    """Tell the parent."""
     print(MARK.decode() + orjson.dumps(what).decode(), flush=True)
 
 

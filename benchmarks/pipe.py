@@ -10,6 +10,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.events import track_events
+from benchmarks.figures import Figure
 from benchmarks.parties import Cost, Party, Task
 from benchmarks.processes import PartyError, broker, endpoint, fill, measure
 from benchmarks.sink import Latency
@@ -19,6 +20,7 @@ CONCURRENCIES: Final = (64, 256)
 EVENTS: Final = {Latency.CONSTANT: 20_000, Latency.LOGNORMAL: 6_000}
 """A run of some seconds each; with the longer latency fewer events fill it."""
 REPEATS: Final = 3
+AIM: Final = 1.15
 _TOPIC: Final = "pipe"
 
 
@@ -122,6 +124,21 @@ def events_per_s(cost: Cost) -> float:
 def cpu_us(cost: Cost) -> float:
     """Microseconds of CPU an event."""
     return cost.cpu_s / cost.events * 1e6
+
+
+def figures(pipe: Pipe) -> list[Figure]:
+    """As lines of the results."""
+    return [
+        Figure(
+            what="CPU an event ÷ (aiokafka read + orjson + bare aiohttp POST)",
+            case=f"{ratio.concurrency} in flight, {pipe.events:,} events, latency 5 ms",
+            aim=f"≤ {AIM:g}",
+            value=f"{ratio.cpu:.2f}",
+            met=ratio.cpu <= AIM,
+            note=f"rounds {' '.join(f'{cpu:.2f}' for cpu in ratio.cpu_rounds)}; events/s ÷ POST's {ratio.rate:.2f}",
+        )
+        for ratio in pipe.ratios
+    ]
 
 
 _NAMES: Final = {

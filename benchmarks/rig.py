@@ -6,19 +6,21 @@ so that memory is as warm as in the service, and that time is left out; a reques
 
 import asyncio
 import gc
-import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Final
 from unittest.mock import patch
 
 import uvloop
 from aiokafka.structs import ConsumerRecord
 
-from consumer.config.settings import Settings
-from consumer.delivery.gate import Gate
-from consumer.delivery.retry import Backoff
+from consumer.config.settings import DeliverySettings, Settings
+from consumer.delivery.consequences import Letters
+from consumer.delivery.engine import memory_of, senders_of
+from consumer.delivery.lease import Lease
 from consumer.delivery.senders import Post, Senders
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
@@ -36,8 +38,6 @@ from consumer.worker.polling import MAX_POLL_RECORDS
 OPEN: Final = 20_000
 """As many as the service keeps open by default; they are more than the processor's caches hold."""
 TOPIC: Final = "rig"
-_PARTITIONS: Final = 8
-_MAX_DELAY_S: Final = 60.0
 
 
 @contextmanager
@@ -51,10 +51,23 @@ def settled_memory() -> Iterator[None]:
         gc.unfreeze()
 
 
-def engine_us(values: Sequence[bytes], post: Post, senders: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the engine is given.
+
+    Attributes:
+        values: Of the records, in the order in which they are polled.
+        partitions: In how many partitions they are; a poll brings records of one.
+    """
+
+    values: Iterable[bytes]
+    partitions: int = 8
+
+
+def engine_us(load: Load, post: Post, senders: int) -> float:
     """CPU of the engine and of the requests, for all values."""
     with settled_memory():
-        return uvloop.run(_Rig(values).drain(post, senders))
+        return uvloop.run(_Rig(load).drain(post, senders))
 
 
 def bare_us(values: Sequence[bytes], post: Post, senders: int) -> float:
@@ -120,56 +133,82 @@ class _NoLetters:
         raise AssertionError(letter.message, owner)
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The service's own parts, put together as it does.
+
+    Attributes:
+        senders: One route's.
+        admission: What records are handed to.
+        tally: Counts events.
+    """
+
+    senders: Senders
+    admission: admission.Admission
+    tally: Tally
+
+
+def engine_of(post: Post, concurrency: int, mapper: admission.Mapper, letters: Letters) -> Engine:
+    """Build it; call it in the running loop."""
+    settings, tally = Settings(delivery=DeliverySettings(max_concurrency=concurrency)), Tally()
+    senders = senders_of(
+        Route.SEGMENTIO,
+        settings,
+        memory=memory_of(settings),
+        lease=Lease(settings.kafka.session_timeout_s),
+        max_lane=OPEN,
+        post=post,
+        letters=letters,
+    )
+    admitting = admission.Admission(
+        envelope_path=(), mapper=mapper, outlets={Route.SEGMENTIO: senders}, letters=letters, tally=tally
+    )
+    return Engine(senders, admitting, tally)
+
+
 class _Rig:
     """The engine between two lists."""
 
-    def __init__(self, values: Sequence[bytes]) -> None:
-        self._values = values
+    def __init__(self, load: Load) -> None:
+        self._values = iter(load.values)
         self._prepared = _Prepared()
-        self._tally = Tally()
-        self._progresses = [Progress(TOPIC, number, 0) for number in range(_PARTITIONS)]
+        self._progresses = [Progress(TOPIC, number, 0) for number in range(load.partitions)]
 
     async def drain(self, post: Post, concurrency: int) -> float:
         """Admit all values as the poll loop does, wait until all are settled; microseconds of CPU."""
-        letters = _NoLetters()
-        gate = Gate(limit=concurrency, max_probe_delay_s=_MAX_DELAY_S, random=random.random)
-        backoff = Backoff(_MAX_DELAY_S, random.random)
-        senders = Senders(Route.SEGMENTIO, gate=gate, backoff=backoff, post=post, letters=letters)
-        admitting = admission.Admission(
-            envelope_path=(),
-            mapper=self._prepared,
-            outlets={Route.SEGMENTIO: senders},
-            letters=letters,
-            tally=self._tally,
-        )
-        sending = asyncio.create_task(senders.run(concurrency))
+        engine = engine_of(post, concurrency, self._prepared, _NoLetters())
+        sending = asyncio.create_task(engine.senders.run(concurrency))
         await asyncio.sleep(0)
         began_s = time.process_time()
         with patch.object(admission, "decode", self._prepared.decode):
-            preparing_s = await self._admit_all(admitting)
+            preparing_s = await self._admit_all(engine)
         seconds = time.process_time() - began_s - preparing_s
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         return seconds * 1e6
 
-    async def _admit_all(self, admitting: admission.Admission) -> float:
+    async def _admit_all(self, engine: Engine) -> float:
         """Admit, wait, and return the seconds of CPU that went into preparing."""
         preparing_s = 0.0
-        for start in range(0, len(self._values), MAX_POLL_RECORDS):
-            await self._until_open(OPEN - MAX_POLL_RECORDS)
+        for progress in cycle(self._progresses):
+            await _until_open(engine.tally, OPEN - MAX_POLL_RECORDS)
             began_s = time.process_time()
-            partition = start // MAX_POLL_RECORDS % _PARTITIONS
-            values = self._values[start : start + MAX_POLL_RECORDS]
-            records = [record(start + index, partition, value) for index, value in enumerate(values)]
+            values = list(islice(self._values, MAX_POLL_RECORDS))
+            begin = progress.last_read + 1
+            records = [record(begin + index, progress.partition, value) for index, value in enumerate(values)]
             self._prepared.prepare(values)
             preparing_s += time.process_time() - began_s
-            admitting.admit(self._progresses[partition], records, int(time.time() * 1000))
+            if not values:
+                break
+            progress.last_read += len(values)
+            engine.admission.admit(progress, records, int(time.time() * 1000))
             await asyncio.sleep(0)
-        await self._until_open(0)
+        await _until_open(engine.tally, 0)
         return preparing_s
 
-    def _until_open(self, events: int) -> Awaitable[None]:
-        return until(lambda: self._tally.open_events <= events)
+
+def _until_open(tally: Tally, events: int) -> Awaitable[None]:
+    return until(lambda: tally.open_events <= events)
 
 
 async def until(reached: Callable[[], bool]) -> None:

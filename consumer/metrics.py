@@ -132,6 +132,37 @@ STALLED = Metric(
     "1 while nothing is delivered. credentials: replace the key. endpoint: correct region, URL or proxy.",
     ("route", "reason"),
 )
+SENDING_HELD = Metric(
+    "sending_held",
+    Kind.GAUGE,
+    "1 while no request is started at all. paused: by an operator. rebalance: partitions change hands. "
+    "asleep: the process stood still, and has to see first whether its partitions are still its own.",
+    ("reason",),
+)
+LANES_SET_ASIDE = Metric(
+    "lanes_set_aside",
+    Kind.GAUGE,
+    "Visitors whose next event was refused in a flood stop, or met 401 or 403, and waits for what others are answered.",
+    ("route",),
+)
+BLOCKED_SECONDS = Metric(
+    "blocked_seconds",
+    Kind.GAUGE,
+    "How long the same record has been the oldest open one. Growing: one event keeps failing, or Pendo is away.",
+    ("topic", "partition"),
+)
+LOOP_LAG = Metric(
+    "loop_lag_seconds",
+    Kind.GAUGE,
+    "How late the event loop ran, at worst within the last minute. Near session_timeout_s the group drops this pod: "
+    "give it more CPU.",
+)
+IN_DOUBT = Metric(
+    "gate_in_doubt",
+    Kind.GAUGE,
+    "1 while 401 or 403 came for one event, and another shows whether the credential is wrong or the event is.",
+    ("route",),
+)
 DEAD_LETTERS_PARKED = Metric(
     "dead_letters_parked", Kind.GAUGE, "Dead letters that their topic has not acknowledged. Growing: see /readyz."
 )

@@ -5,7 +5,6 @@ admit nothing more · start no request · wait for answers and for dead letters 
 """
 
 import asyncio
-import random
 import secrets
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
@@ -15,10 +14,9 @@ from pydantic import SecretStr
 
 from consumer import __version__, metrics
 from consumer.config.load import Loaded
-from consumer.delivery.gate import Gate
-from consumer.delivery.retry import Backoff
+from consumer.delivery.engine import memory_of, senders_of
+from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.routes import Routes
-from consumer.delivery.senders import Senders
 from consumer.delivery.tally import Tally
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.letterbox import Letterbox
@@ -39,6 +37,8 @@ from consumer.worker.admission import Admission
 from consumer.worker.commits import Commits
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
+from consumer.worker.pressure import Pressure
+from consumer.worker.pulse import Pulse
 
 log = get_logger(__name__)
 
@@ -73,7 +73,7 @@ class Service:
 
         options = client_options(settings.kafka)
         self._cluster = Cluster(options)
-        self._source = Source(settings.kafka, options, self._cluster)
+        self._source = Source(settings.kafka, options, self._cluster, max_open_bytes=settings.delivery.max_open_bytes)
         self._letterbox = Letterbox(settings.dead_letter.topic, options, self._cluster)
         self._client = Client(
             timeout_s=settings.delivery.request_timeout_s,
@@ -82,7 +82,10 @@ class Service:
         )
         self._endpoints = Endpoints.from_settings(settings.pendo)
         self._target = Target(self._client, self._segmentio_url(), self._endpoints.headers(Route.SEGMENTIO))
-        self._routes = Routes({Route.SEGMENTIO: self._senders(Route.SEGMENTIO, self._target)}, self._letterbox)
+        self._lease = Lease(settings.kafka.session_timeout_s)
+        self._pressure = Pressure(settings.delivery.max_open_events)
+        self._routes = self._build_routes()
+        self._pause(settings.delivery.paused)
         self._build_worker()
         self._watch = Watch(loaded, self._source, self._cluster, self._partitions)
         self._watch.on_secret("pendo.api_key", self._use_api_key)
@@ -94,25 +97,33 @@ class Service:
 
     def _build_worker(self) -> None:
         settings, tally = self._settings, self.tally
+        tag = secrets.token_bytes(TAG_BYTES)
         self._commits = Commits(
             self._source,
-            tag=secrets.token_bytes(TAG_BYTES),
+            tag=tag,
             interval_s=settings.kafka.commit_interval_s,
             owned=self._owned,
             settled=tally.settled.total,
             in_flight=self._routes.in_flight,
+            flags=lambda: self._routes.flags,
         )
+        self._pulse = Pulse(self._lease, prove=self._commits.prove, free=self._routes.free)
         self._partitions = Partitions(
             self._source,
             self._routes,
             start_from=settings.kafka.start_from,
             drain_s=settings.kafka.rebalance_drain_s,
+            tag=tag,
             tally=tally,
             commit=self._commits.commit,
         )
         self._admission = Admission(
             envelope_path=settings.segment.envelope_keys,
-            mapper=Router(route_table(settings.routes), settings.segment.anonymous),
+            mapper=Router(
+                route_table(settings.routes),
+                settings.segment.anonymous,
+                with_values=settings.delivery.suppress_unchanged,
+            ),
             outlets=self._routes.senders,
             letters=self._letterbox,
             tally=tally,
@@ -121,6 +132,8 @@ class Service:
             self._source,
             self._partitions,
             self._admission,
+            pressure=self._pressure,
+            relieve=self._routes.relieve,
             tally=tally,
             max_open_events=settings.delivery.max_open_events,
             max_open_bytes=settings.delivery.max_open_bytes,
@@ -129,12 +142,18 @@ class Service:
     def _owned(self) -> Iterable[Progress]:
         return self._partitions.owned.values()
 
-    def _senders(self, route: Route, target: Target) -> Senders:
-        delivery = self._settings.delivery
-        gate = Gate(limit=delivery.max_concurrency, max_probe_delay_s=delivery.max_retry_delay_s, random=random.random)
-        gate.paused = delivery.paused
-        backoff = Backoff(delivery.max_retry_delay_s, random.random)
-        return Senders(route, gate=gate, backoff=backoff, post=target.post, letters=self._letterbox)
+    def _build_routes(self) -> Routes:
+        memory = memory_of(self._settings)
+        segmentio = senders_of(
+            Route.SEGMENTIO,
+            self._settings,
+            memory=memory,
+            lease=self._lease,
+            max_lane=self._pressure.max_lane,
+            post=self._target.post,
+            letters=self._letterbox,
+        )
+        return Routes({Route.SEGMENTIO: segmentio}, self._letterbox, self._lease)
 
     def _exposition(self) -> Exposition:
         return Exposition([self._samples, self._routes.samples, self._watch.samples])
@@ -173,6 +192,7 @@ class Service:
             "commits": self._commits.run(),
             "letterbox": self._letterbox.run(),
             "watch": self._watch.run(),
+            "pulse": self._pulse.run(),
         }
         for senders in self._routes.senders.values():
             parts[f"senders {senders.route}"] = senders.run(self._settings.delivery.max_concurrency)
@@ -202,7 +222,7 @@ class Service:
         confirmed = False
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                while not (confirmed := await self._commits.commit(self._partitions.progresses())):
+                while not (confirmed := await self._commits.commit(self._partitions.committable())):
                     await asyncio.sleep(COMMIT_RETRY_S)
                     if loop.time() >= deadline:
                         break
@@ -226,12 +246,17 @@ class Service:
         self._routes.senders[Route.SEGMENTIO].probe_now()
 
     def _pause(self, paused: bool) -> None:  # noqa: FBT001  # a callback
-        for senders in self._routes.senders.values():
-            senders.pause(paused=paused)
+        if paused:
+            self._routes.hold(Hold.PAUSED)
+        else:
+            self._routes.free(Hold.PAUSED)
 
     def _alive(self) -> bool:
-        """An outage of Kafka or Pendo is no death; a poll loop that stands still while Kafka answers is."""
-        return self._watch.kafka_gone or self._polling.idle_s() < DEAD_AFTER_S
+        """An outage of Kafka or Pendo is no death; a loop that stands still while Kafka answers is."""
+        if self._watch.kafka_gone:
+            return True
+        standing_s = max(self._polling.idle_s(), self._commits.idle_s())
+        return standing_s < DEAD_AFTER_S and not self._watch.stuck
 
     def _not_ready(self) -> list[str]:
         reasons: list[str] = [stall.value for stall in self._routes.stalls()]
@@ -239,6 +264,8 @@ class Service:
             reasons.append("kafka")
         elif self._letterbox.problem is not None:
             reasons.append("dead_letter")
+        if self._routes.flooded:
+            reasons.append("flood")
         if self._stop.is_set():
             reasons.append("stopping")
         return reasons
@@ -255,6 +282,7 @@ class Service:
         yield Sample(metrics.EVENTS_OPEN, tally.open_events)
         yield Sample(metrics.EVENTS_UNACCOUNTED, tally.unaccounted(self._partitions.open_events()))
         yield Sample(metrics.OPEN_BYTES, tally.open_bytes)
+        yield Sample(metrics.LOOP_LAG, self._pulse.lag_s)
         yield Sample(metrics.REBALANCES, self._partitions.rebalances)
         yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expired)
         yield Sample(metrics.RECORDS_UNKEYED, self._admission.unkeyed)

@@ -181,11 +181,11 @@ class RateLimitSettings(_Section):
     """Requests a second for the whole group, by route."""
 
     segmentio: v.PerSecond | None = None
-    """Takes effect with rate limits: requests a second on the Segment endpoint."""
+    """Requests a second on the Segment endpoint."""
     track: v.PerSecond | None = None
-    """Takes effect with rate limits: requests a second on the Track Events API."""
+    """Takes effect with the route track: requests a second on the Track Events API."""
     metadata: v.PerSecond | None = None
-    """Takes effect with rate limits: requests a second on the Metadata API."""
+    """Takes effect with the route metadata: requests a second on the Metadata API."""
 
 
 class DeliverySettings(_Section):
@@ -204,22 +204,22 @@ class DeliverySettings(_Section):
     metadata_timeout_s: v.Seconds = 60.0
     """Takes effect with the route metadata: longest time for one call, in seconds."""
     retry_window_s: v.Seconds = 900.0
-    """Takes effect with the poison clock: an event that keeps failing for so long, in seconds, while others pass is
+    """An event that keeps failing for so long, in seconds, while others pass is
     dead-lettered; in an outage none is."""
     max_retry_delay_s: v.Seconds = 60.0
     """Longest pause between two attempts, in seconds; Pendo's Retry-After goes before, up to 300."""
     min_attempts: v.Count = 5
-    """Takes effect with the poison clock: fewest attempts before an event is given up, whatever the time."""
+    """Fewest attempts before an event is given up, whatever the time."""
     rate_limit: RateLimitSettings = RateLimitSettings()
     """Requests a second for the whole group, by route."""
     shutdown_timeout_s: v.Seconds = 25.0
     """One deadline for all of a stop, in seconds; keep it below the orchestrator's grace period (Kubernetes: 30)."""
     memory_ids: v.CountOrOff = 20_000
-    """Takes effect with newest-wins: ids whose newest fields are remembered."""
+    """Ids whose newest fields are remembered."""
     memory_message_ids: v.CountOrOff = 200_000
-    """Takes effect with dropping repeats: delivered messageIds that are remembered; 0 turns it off."""
+    """Delivered messageIds that are remembered; 0 turns it off."""
     suppress_unchanged: bool = False
-    """Takes effect with newest-wins: whether identify and group that change nothing are left out."""
+    """Whether identify and group that change nothing are left out."""
     paused: bool = False
     """Whether delivery is stopped, for the whole group; read again when the file changes."""
 
@@ -230,9 +230,9 @@ class DeadLetterSettings(_Section):
     topic: v.Topic = "segment-events-dead-letter"
     """Topic for dead letters; it must exist, the service creates none."""
     flood_share: v.Share = 0.5
-    """Takes effect with the flood stop: it stops when more than this share of answers were refusals."""
+    """It stops when more than this share of answers were refusals."""
     flood_min_events: v.Count = 200
-    """Takes effect with the flood stop: how many of the last answers are looked at."""
+    """How many of the last answers are looked at."""
 
 
 class HttpSettings(_Section):

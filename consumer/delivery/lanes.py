@@ -4,30 +4,18 @@ Deliveries come in as they are admitted; `take` hands out the next head that may
 day nor network: `now` is handed in, and they never wait.
 
 A lane is the FIFO of one visitor or account, with at most one delivery in flight. A failing head stays the head:
-nothing is ever put back. Beside the lanes, groups of one account stand in *runs* of equal traits. Inside a run groups
-of different visitors go side by side; the runs go one after another, in the order of arrival. A head only ever waits
-for earlier arrivals, so there is no deadlock.
+nothing is ever put back. Beside the lanes, groups of one account stand in its runs.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
+from consumer.delivery.poison import Trouble
+from consumer.delivery.runs import Run, Runs
 from consumer.delivery.ticket import Ticket
 from consumer.outcomes import EventType
 from consumer.pendo.requests import Request
-
-
-class Run:
-    """Open groups of one account with equal traits, next to each other in the order of arrival."""
-
-    __slots__ = ("account", "count", "state_hash", "waiting")
-
-    def __init__(self, account: str, state_hash: int) -> None:
-        self.account = account
-        self.state_hash = state_hash
-        self.count = 0
-        self.waiting: list[Lane] = []
 
 
 class Delivery:
@@ -42,9 +30,10 @@ class Delivery:
         attempts: Requests that were sent, the one in flight included.
         first_attempt_ms: When the first was, milliseconds since the epoch.
         run: For a group with an account the run it stands in.
+        trouble: What it went through when it failed; None as long as it has not.
     """
 
-    __slots__ = ("attempts", "first_attempt_ms", "index", "message_id", "request", "run", "ticket", "type")
+    __slots__ = ("attempts", "first_attempt_ms", "index", "message_id", "request", "run", "ticket", "trouble", "type")
 
     def __init__(
         self, request: Request, ticket: Ticket, type_: EventType, index: int | None, message_id: str | None
@@ -56,7 +45,8 @@ class Delivery:
         self.message_id = message_id
         self.attempts = 0
         self.first_attempt_ms = 0
-        self.run: Run | None = None
+        self.run: Run[Lane] | None = None
+        self.trouble: Trouble | None = None
 
 
 class Lane:
@@ -68,9 +58,27 @@ class Lane:
         in_flight: Whether the head is on the wire.
         due: When a failed head may be tried again; 0 when it has not failed. Seconds of the loop's clock.
         ordered: Whether `due` was Pendo's own `Retry-After`, which an end of an outage does not cut short.
+        aside: Whether the head is set aside until the gate knows more about it.
+        failing_since: When its first failure since its last success was; None without one.
+        counted: Its heads' failures since its last success that counted against them.
+        hopeless: Whether it failed so often while others passed that its heads are given up rather than waited for.
+        answered: The route's answers at its last failure; -1 when it has not failed since its last success.
+        accepted: The route's acceptances then.
     """
 
-    __slots__ = ("due", "in_flight", "key", "ordered", "queue")
+    __slots__ = (
+        "accepted",
+        "answered",
+        "aside",
+        "counted",
+        "due",
+        "failing_since",
+        "hopeless",
+        "in_flight",
+        "key",
+        "ordered",
+        "queue",
+    )
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -78,6 +86,16 @@ class Lane:
         self.in_flight = False
         self.due = 0.0
         self.ordered = False
+        self.aside = False
+        self.failing_since: float | None = None
+        self.counted = 0
+        self.hopeless = False
+        self.answered = -1
+        self.accepted = 0
+
+    def __len__(self) -> int:
+        """How many deliveries stand in it."""
+        return len(self.queue)
 
 
 class Lanes:
@@ -85,14 +103,20 @@ class Lanes:
 
     Attributes:
         ready: Lanes whose head may be sent, in the order in which they became so.
+        aside: Lanes whose head is set aside, the longest first.
+        max_length: Deliveries in one lane from which on it crowds out others: its partitions are not read meanwhile.
+        healed_at: When the last outage ended; seconds of the loop's clock.
     """
 
-    __slots__ = ("_lanes", "_retries", "_runs", "_sequence", "ready")
+    __slots__ = ("_lanes", "_retries", "_runs", "_sequence", "aside", "healed_at", "max_length", "ready")
 
-    def __init__(self) -> None:
+    def __init__(self, max_length: int) -> None:
         self.ready: deque[Lane] = deque()
+        self.aside: deque[Lane] = deque()
+        self.max_length = max_length
+        self.healed_at = 0.0
         self._lanes: dict[str, Lane] = {}
-        self._runs: dict[str, deque[Run]] = {}
+        self._runs: Runs[Lane] = Runs()
         # (due, sequence, lane); an entry whose lane has another `due` by now is void.
         self._retries: list[tuple[float, int, Lane]] = []
         self._sequence = 0
@@ -105,24 +129,17 @@ class Lanes:
         """Put a delivery at the end of its lane; whether the lane became ready by it."""
         request = delivery.request
         if request.account is not None:
-            self._join_run(delivery, request.account, request.state_hash)
+            delivery.run = self._runs.join(request.account, request.state_hash)
         lane = self._lanes.get(request.lane)
         if lane is not None:
             lane.queue.append(delivery)
+            if len(lane.queue) >= self.max_length and not lane.hopeless:
+                delivery.ticket.progress.crowd = lane
             return False
         lane = self._lanes[request.lane] = Lane(request.lane)
         lane.queue.append(delivery)
         self.ready.append(lane)
         return True
-
-    def _join_run(self, delivery: Delivery, account: str, state_hash: int) -> None:
-        runs = self._runs.get(account)
-        if runs is None:
-            runs = self._runs[account] = deque()
-        if not runs or runs[-1].state_hash != state_hash:
-            runs.append(Run(account, state_hash))
-        run = delivery.run = runs[-1]
-        run.count += 1
 
     def take(self) -> Lane | None:
         """Mark the next head that may be sent as in flight, and return its lane."""
@@ -130,51 +147,87 @@ class Lanes:
         while ready:
             lane = ready.popleft()
             run = lane.queue[0].run
-            if run is not None and self._runs[run.account][0] is not run:
+            if run is not None and not self._runs.may_go(run):
                 run.waiting.append(lane)
                 continue
             lane.in_flight = True
             return lane
         return None
 
-    def take_probe(self) -> Lane | None:
-        """As `take`, but when no head is ready the failed one that is due first goes at once."""
+    def take_probe(self, chance: float = 1.0) -> Lane | None:
+        """As `take`, but when no head is ready one that is set aside goes, or the failed one that is due first.
+
+        Args:
+            chance: Between 0 and 1: below the share of those set aside, one of them goes although others are ready. So
+                a random number makes probes a fair sample of what would go next; 1 is for never.
+        """
+        if chance * (len(self.aside) + len(self.ready)) < len(self.aside):
+            self.wake(self.aside[0])
+            self.ready.rotate(1)
         lane = self.take()
-        while lane is None and self._retries:
-            self._pop_retry()
+        while lane is None and (self.aside or self._retries):
+            if self.aside:
+                self.wake(self.aside[0])
+            else:
+                self._pop_retry()
             lane = self.take()
         return lane
 
-    def advance(self, lane: Lane) -> None:
+    def advance(self, lane: Lane, *, succeeded: bool = False) -> None:
         """The head has got its verdict and leaves; the next one becomes the head."""
         head = lane.queue.popleft()
         lane.in_flight = False
         lane.due = 0.0
+        if succeeded and lane.failing_since is not None:
+            lane.failing_since = None
+            lane.counted = 0
+            lane.hopeless = False
+            lane.answered = -1
         if head.run is not None:
-            self._leave_run(head.run)
+            self.ready.extend(self._runs.leave(head.run))
         if lane.queue:
             self.ready.append(lane)
         else:
             del self._lanes[lane.key]
 
-    def _leave_run(self, run: Run) -> None:
-        run.count -= 1
-        runs = self._runs[run.account]
-        while runs and runs[0].count == 0:
-            runs.popleft()
-        if not runs:
-            del self._runs[run.account]
-        elif runs[0].waiting:
-            self.ready.extend(runs[0].waiting)
-            runs[0].waiting = []
-
     def retry(self, lane: Lane, due: float, *, ordered: bool) -> None:
         """The head failed for now: it stays the head and is ready again at `due`."""
         lane.in_flight = False
+        self._leave_aside(lane)
         lane.due = due
         lane.ordered = ordered
         self._sequence += 1
         heappush(self._retries, (due, self._sequence, lane))
+
+    def set_aside(self, lane: Lane) -> None:
+        """The head stays the head, and waits until the gate knows more: for `wake`, `wake_aside` or a probe."""
+        lane.in_flight = False
+        lane.aside = True
+        self.aside.append(lane)
+
+    def wake(self, lane: Lane) -> None:
+        """A head that was set aside may go again."""
+        self._leave_aside(lane)
+        self.ready.append(lane)
+
+    def _leave_aside(self, lane: Lane) -> None:
+        if lane.aside:
+            self.aside.remove(lane)
+            lane.aside = False
+
+    def wake_aside(self) -> None:
+        """All that were set aside may go again."""
+        while self.aside:
+            self.wake(self.aside[0])
+
+    def conclude_waiting(self, lane: Lane) -> None:
+        """A head leaves that waits for its next attempt, or is set aside."""
+        self._leave_aside(lane)
+        self.advance(lane)
+
+    def waiting(self) -> list[Lane]:
+        """Lanes whose head has failed and waits for its next attempt."""
+        return [lane for due, _, lane in self._retries if lane.due == due]
 
     def next_due(self) -> float | None:
         """When the earliest failed head may be tried again."""
@@ -185,8 +238,12 @@ class Lanes:
         while self._retries and self._retries[0][0] <= now:
             self._pop_retry()
 
-    def wake_all(self) -> None:
-        """An outage is over: do not wait for delays that it caused; those that Pendo asked for stay."""
+    def wake_all(self, now: float) -> None:
+        """An outage is over: do not wait for delays that it caused; those that Pendo asked for stay.
+
+        Nobody's retry clock ran in it.
+        """
+        self.healed_at = now
         ordered = [entry for entry in self._retries if entry[2].ordered]
         for entry in sorted(self._retries):
             if not entry[2].ordered:
@@ -203,22 +260,23 @@ class Lanes:
             lane.due = 0.0
             self.ready.append(lane)
 
-    def drop_closing(self) -> None:
-        """Forget the deliveries whose records go back to Kafka, but for those in flight.
+    def drop_released(self) -> None:
+        """Forget the deliveries whose records went back to Kafka, but for those in flight.
 
         What is in flight keeps its lane busy until it answers, so that the same record, read again, waits for it.
         """
         for lane in list(self._lanes.values()):
             head = lane.queue[0]
-            keep = deque(d for d in lane.queue if not d.ticket.closing or (d is head and lane.in_flight))
+            keep = deque(d for d in lane.queue if not d.ticket.released or (d is head and lane.in_flight))
             if len(keep) == len(lane.queue):
                 continue
             for delivery in lane.queue:
-                if delivery.run is not None and delivery.ticket.closing and not (delivery is head and lane.in_flight):
+                if delivery.run is not None and delivery.ticket.released and not (delivery is head and lane.in_flight):
                     delivery.run.count -= 1
             lane.queue = keep
             if not keep or keep[0] is not head:
                 lane.due = 0.0
+                lane.aside = False
         self._rebuild()
 
     def in_flight(self) -> Iterator[Delivery]:
@@ -228,12 +286,9 @@ class Lanes:
     def _rebuild(self) -> None:
         """Sort every lane anew into ready or retrying, and every run into standing or gone."""
         self._lanes = {key: lane for key, lane in self._lanes.items() if lane.queue}
-        for account, runs in list(self._runs.items()):
-            self._runs[account] = standing = deque(run for run in runs if run.count)
-            for run in standing:
-                run.waiting = []
-            if not standing:
-                del self._runs[account]
+        self._runs.rebuild()
         self._retries = [entry for entry in self._retries if entry[2].queue and entry[2].due == entry[0]]
         self._retries.sort()
-        self.ready = deque(lane for lane in self._lanes.values() if not lane.in_flight and not lane.due)
+        self.aside = deque(lane for lane in self.aside if lane.aside and lane.queue)
+        standing_by = (lane for lane in self._lanes.values() if not lane.in_flight and not lane.due)
+        self.ready = deque(lane for lane in standing_by if not lane.aside)

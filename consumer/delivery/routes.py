@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 from consumer import metrics
+from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.senders import Senders
 from consumer.kafka.letterbox import Letterbox
 from consumer.kafka.progress import Progress
@@ -19,8 +20,9 @@ class Routes:
         senders: By route.
     """
 
-    def __init__(self, senders: Mapping[Route, Senders], letterbox: Letterbox) -> None:
+    def __init__(self, senders: Mapping[Route, Senders], letterbox: Letterbox, lease: Lease) -> None:
         self.senders = senders
+        self._lease = lease
         self._letterbox = letterbox
 
     def in_flight(self) -> int:
@@ -31,10 +33,50 @@ class Routes:
         """What an operator must mend, each once."""
         return sorted({s.gate.stall for s in self.senders.values() if s.gate.stall is not None})
 
-    def drop_closing(self) -> None:
-        """Forget deliveries of partitions that are closing, but for those in flight."""
+    @property
+    def flooded(self) -> bool:
+        """Whether delivery stopped because most events are refused."""
+        return any(senders.gate.flood.active for senders in self.senders.values())
+
+    @property
+    def flags(self) -> int:
+        """What travels with commits: a bit for each route whose flood stop is on, in the order of `Route`."""
+        return sum(
+            1 << bit
+            for bit, route in enumerate(Route)
+            if route in self.senders and self.senders[route].gate.flood.active
+        )
+
+    def take_over(self, flags: int) -> None:
+        """A commit was restored: a flood stop goes on, whoever was in it."""
+        for bit, route in enumerate(Route):
+            if flags >> bit & 1 and route in self.senders:
+                self.senders[route].begin_flood()
+
+    def drop_released(self) -> None:
+        """Forget deliveries whose records went back to Kafka, but for those in flight."""
         for senders in self.senders.values():
-            senders.drop_closing()
+            senders.drop_released()
+
+    def relieve(self) -> bool:
+        """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""
+        return True in [senders.relieve() for senders in self.senders.values()]
+
+    def own(self, partitions: int, of: int) -> None:
+        """So many of the group's partitions are ours, and so large a part of its quotas."""
+        if partitions:
+            for senders in self.senders.values():
+                senders.gate.bucket.share(partitions / max(of, partitions))
+
+    def hold(self, why: Hold) -> None:
+        """Start no request on any route, until `free`."""
+        self._lease.held.add(why)
+
+    def free(self, why: Hold) -> None:
+        """This is no reason any more to start no request."""
+        self._lease.held.discard(why)
+        for senders in self.senders.values():
+            senders.wake()
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:
         """Whether a request or a dead letter of these partitions is on its way."""
@@ -58,6 +100,8 @@ class Routes:
     def samples(self) -> Iterator[Sample]:
         """The engine's metrics."""
         yield Sample(metrics.DEAD_LETTERS_PARKED, len(self._letterbox))
+        for why in Hold:
+            yield Sample(metrics.SENDING_HELD, int(why in self._lease.held), (why.value,))
         for senders in self.senders.values():
             yield from _samples(senders)
 
@@ -69,8 +113,10 @@ def _samples(senders: Senders) -> Iterator[Sample]:
     yield Sample(metrics.REQUESTS_IN_FLIGHT, gate.in_flight, route)
     yield Sample(metrics.REQUEST_DURATION, senders.durations, route)
     yield Sample(metrics.GATE_STATE, gate.state.value, route)
-    yield Sample(metrics.CONCURRENCY_LIMIT, gate.limit, route)
+    yield Sample(metrics.CONCURRENCY_LIMIT, gate.limit.value, route)
+    yield Sample(metrics.IN_DOUBT, int(gate.in_doubt), route)
+    yield Sample(metrics.LANES_SET_ASIDE, len(senders.lanes.aside), route)
     for stall in Stall:
         yield Sample(metrics.STALLED, int(gate.stall is stall), (*route, stall.value))
-    for type_, ages in senders.ages.items():
+    for type_, ages in senders.consequences.ages.items():
         yield Sample(metrics.DELIVERY_AGE, ages, (type_.value,))

@@ -37,11 +37,6 @@ class Ticket:
         self._tally.open_bytes += self.held_bytes
 
     @property
-    def closing(self) -> bool:
-        """Whether the record's partition is being given up: nothing more of it is sent."""
-        return self.progress.closing
-
-    @property
     def released(self) -> bool:
         """Whether the record went back to Kafka: verdicts settle nothing any more."""
         return self.progress.released
@@ -71,7 +66,7 @@ def release(progress: Progress, tally: Tally) -> int:
     for ticket in progress.open_records():
         events += ticket.open
         tally.open_bytes -= ticket.held_bytes
-    progress.closing = progress.released = True
+    progress.released = True
     tally.open_events -= events
     tally.released += events
     return events

@@ -41,6 +41,16 @@ class Cluster:
         admin = await self._started()
         return set(await self._ask("the topics", admin.list_topics()))
 
+    async def partitions(self) -> dict[str, int]:
+        """How many partitions each topic has that we may see; creates none, as `topics`.
+
+        Raises:
+            BrokerError: No answer.
+        """
+        admin = await self._started()
+        described = await self._ask("the topics' partitions", admin.describe_topics())
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
     async def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, str]]:
         """Committed offsets with their metadata, for those partitions that have a commit.
 

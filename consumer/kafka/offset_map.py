@@ -37,7 +37,7 @@ class OffsetMap:
 
     Attributes:
         tag: Which process wrote it.
-        flags: Eight bits for states that travel with the commit; none is in use yet.
+        flags: Eight bits for states that travel with the commit.
         runs: Lengths of open and finished runs in turn, from the committed offset on.
     """
 
@@ -69,13 +69,16 @@ def encode(base: int, runs: Sequence[int], tag: bytes, flags: int = 0) -> str:
         kept = int(kept / excess * _SHRINK) // 2 * 2
 
 
+def writer_of(metadata: str) -> bytes | None:
+    """The tag of the process that wrote metadata text; None when it is not ours."""
+    data = _unpacked(metadata)
+    return None if data is None else data[2:_HEADER_BYTES]
+
+
 def decode(metadata: str, base: int) -> OffsetMap | None:
     """Read metadata text back; None when it is not ours or not for this offset."""
-    try:
-        data = b64decode(metadata.encode("ascii"), validate=True)
-    except (UnicodeEncodeError, binascii.Error):
-        return None
-    if len(data) < _HEADER_BYTES or data[0] != VERSION:
+    data = _unpacked(metadata)
+    if data is None:
         return None
     numbers = _numbers(data[_HEADER_BYTES:])
     if not numbers or numbers[0] != base or len(numbers) % 2 == 0 or 0 in numbers[1:]:
@@ -83,6 +86,20 @@ def decode(metadata: str, base: int) -> OffsetMap | None:
     if sum(numbers[1::2]) > _MAX_OPEN_OFFSETS:
         return None
     return OffsetMap(tag=data[2:_HEADER_BYTES], flags=data[1], runs=tuple(numbers[1:]))
+
+
+def without_runs(metadata: str, base: int) -> str:
+    """The same text without its runs, for brokers that take little: who wrote it, and the flags."""
+    data = _unpacked(metadata)
+    return "" if data is None else encode(base, (), data[2:_HEADER_BYTES], data[1])
+
+
+def _unpacked(metadata: str) -> bytes | None:
+    try:
+        data = b64decode(metadata.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+    return None if len(data) < _HEADER_BYTES or data[0] != VERSION else data
 
 
 def _varints(numbers: Iterable[int]) -> bytes:

@@ -8,7 +8,7 @@ or never existed (compaction, transaction markers); both need no second visit. A
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from itertools import pairwise
 from typing import Protocol
 
@@ -34,12 +34,15 @@ class Progress:
         topic: The topic.
         partition: The partition's number.
         next_offset: The lowest offset that was never started; None before the first of a partition without commit.
-        closing: Set when the partition is being given up: no send starts for what is open.
         released: Set when what is open was handed back to Kafka: its verdicts settle nothing.
         changes: Grows whenever there is something new to commit.
         committed: The watermark that Kafka confirmed last; None before the first.
         committed_changes: `changes` at that commit.
+        committed_flags: What travelled with that commit.
+        map_share: How full that commit's offset map was, 0 to 1.
         last_read: The offset up to which the log was read in this epoch; a lower one means another log.
+        pressed: Set while the partition is not read on, because so much lies beyond its watermark.
+        crowd: The lane that got a record from here when it was too long already; None when there is none.
     """
 
     __slots__ = (
@@ -47,12 +50,15 @@ class Progress:
         "_open",
         "_unread",
         "changes",
-        "closing",
         "committed",
         "committed_changes",
+        "committed_flags",
+        "crowd",
         "last_read",
+        "map_share",
         "next_offset",
         "partition",
+        "pressed",
         "released",
         "topic",
     )
@@ -61,11 +67,14 @@ class Progress:
         self.topic = topic
         self.partition = partition
         self.next_offset = next_offset
-        self.closing = False
         self.released = False
         self.changes = 0
         self.committed: int | None = None
         self.committed_changes = 0
+        self.committed_flags = 0
+        self.map_share = 0.0
+        self.pressed = False
+        self.crowd: Sized | None = None
         self.last_read = -1
         # In the order of offsets: an offset is only ever added beyond the last. None: open, but not read again yet.
         self._open: dict[int, OpenRecord | None] = {}
@@ -156,6 +165,24 @@ class Progress:
     def open_offsets(self) -> int:
         """How many offsets are open, those not read again yet included."""
         return len(self._open)
+
+    @property
+    def unread(self) -> bool:
+        """Whether offsets that the map called open have not been read again yet."""
+        return bool(self._unread)
+
+    @property
+    def open_records_count(self) -> int:
+        """How many records are open that have been read."""
+        return len(self._open) - len(self._unread)
+
+    @property
+    def finished_beyond(self) -> int:
+        """How many offsets beyond the watermark are finished, or were never there."""
+        watermark = self.watermark
+        if watermark is None or self.next_offset is None:
+            return 0
+        return self.next_offset - watermark - len(self._open)
 
     def open_records(self) -> Iterator[OpenRecord]:
         """The records behind the open offsets, lowest first."""

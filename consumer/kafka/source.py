@@ -5,19 +5,19 @@ rebalance is decided by the worker. The comments name aiokafka's behaviour that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from inspect import signature
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError, OffsetMetadataTooLargeError
 from aiokafka.structs import TopicPartition
 
 from consumer.config.settings import KafkaSettings
-from consumer.errors import BrokerError, ConfigError
+from consumer.errors import BrokerError
 from consumer.kafka.cluster import Cluster
+from consumer.kafka.offset_map import without_runs
+from consumer.kafka.options import consumer_options
 from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
 
@@ -26,21 +26,22 @@ log = get_logger(__name__)
 COMMIT_TIMEOUT_S: Final = 10.0
 """`commit()` neither returns nor fails while no coordinator is reachable."""
 OFFSETS_TIMEOUT_S: Final = 10.0
+POSITION_TIMEOUT_S: Final = 0.5
 RETRY_DELAY_S: Final = 2.0
 """Between tries while the broker is away at the start."""
 POLL_TIMEOUT_MS: Final = 200
 """How long a poll of an idle topic waits; a stop is noticed within it."""
-ONE_DAY_MS: Final = 24 * 3600 * 1000
-"""Back pressure keeps us from polling for as long as an outage lasts; liveness is our own business."""
-MAX_PARTITION_FETCH_BYTES: Final = 512 * 1024
-"""What the client reads ahead stands outside our bound on open bytes, once a partition."""
-REBALANCE_MARGIN_S: Final = 30.0
-"""Beyond `rebalance_drain_s`: a revoke also commits, and the other members do the same."""
+NAMED_POLL_TIMEOUT_MS: Final = 20
+"""Likewise when only some partitions are asked for: records of the others do not end the wait."""
+PREFETCH_SHARE: Final = 0.25
+"""Of the bound on open bytes, for what the client reads ahead of all partitions together."""
+MAX_PREFETCH_BYTES: Final = 512 * 1024
+"""Of one partition: more would only be held for longer."""
+MIN_PREFETCH_BYTES: Final = 16 * 1024
+"""Of one partition: a poll's worth of small records; a larger record comes all the same, alone."""
 
-METADATA_AGE_MS: Final = 60_000
-"""How soon new partitions, or a topic that was made anew, are found; the client's own five minutes are long to wait."""
-REQUEST_TIMEOUT_MS: Final = 40_000
-"""aiokafka's own default."""
+
+FETCH_BYTES: Final = "max_partition_fetch_bytes"
 
 T = TypeVar("T")
 
@@ -73,40 +74,25 @@ class _Listener(ConsumerRebalanceListener):
 class Source:
     """The consumer's life: `start`, many `poll`s and `commit`s, `stop`."""
 
-    def __init__(self, settings: KafkaSettings, options: Mapping[str, Any], cluster: Cluster) -> None:
+    def __init__(
+        self, settings: KafkaSettings, options: Mapping[str, Any], cluster: Cluster, *, max_open_bytes: int
+    ) -> None:
+        self._prefetch_bytes = int(PREFETCH_SHARE * max_open_bytes)
+        self._partition_bytes = 0
+        self._partition_count = 0
         self._settings = settings
         self._cluster = cluster
-        session_ms = int(settings.session_timeout_s * 1000)
-        rebalance_ms = int((settings.rebalance_drain_s + REBALANCE_MARGIN_S) * 1000)
-        self._options = {
-            "session_timeout_ms": session_ms,
-            "heartbeat_interval_ms": session_ms // 10,
-            # Its default is the session's timeout, and the time in our revoke callback counts against it.
-            "rebalance_timeout_ms": rebalance_ms,
-            # A join is answered when all members have come, which may take as long as a rebalance.
-            "request_timeout_ms": max(REQUEST_TIMEOUT_MS, rebalance_ms + REQUEST_TIMEOUT_MS // 4),
-            "max_partition_fetch_bytes": MAX_PARTITION_FETCH_BYTES,
-            "metadata_max_age_ms": METADATA_AGE_MS,
-            # One JoinGroup goes out per assignor; aiokafka's sticky one is broken.
-            "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
-            **settings.consumer_options,
-            **options,
-            "group_id": settings.group_id,
-            "enable_auto_commit": False,
-            # It also rules what happens out of range, where `latest` would skip everything without a word.
-            "auto_offset_reset": "earliest",
-            "isolation_level": "read_committed",
-            "max_poll_interval_ms": ONE_DAY_MS,
-        }
-        _check_options(settings.consumer_options)
+        self._options = consumer_options(settings, options)
         self._consumer: AIOKafkaConsumer | None = None
+        self._metadata_refused = False
 
     async def start(self, assignments: Assignments) -> None:
         """Connect and join the group; waits as long as the brokers or the topics are not there."""
         problem = ""
         while self._consumer is None:
             try:
-                await self._require_topics()
+                self._partition_count = await self._require_topics()
+                self._partition_bytes = self._share_prefetch(self._partition_count)
                 self._consumer = await self._connect()
             except BrokerError as error:
                 if str(error) != problem:
@@ -115,14 +101,34 @@ class Source:
                 await asyncio.sleep(RETRY_DELAY_S)
         self._consumer.subscribe(topics=list(self._settings.topics), listener=_Listener(assignments))
 
-    async def _require_topics(self) -> None:
-        """Subscribing to a topic that is not there would create it on brokers that allow it."""
-        missing = sorted(set(self._settings.topics) - await self._cluster.topics())
+    async def _require_topics(self) -> int:
+        """How many partitions there are. Subscribing to a missing topic would create it on brokers that allow it."""
+        partitions = await self._cluster.partitions()
+        missing = sorted(set(self._settings.topics) - partitions.keys())
         if missing:
             raise BrokerError(f"topic {', '.join(missing)} does not exist; this service creates none")
+        return sum(partitions[topic] for topic in self._settings.topics)
+
+    def _share_prefetch(self, partitions: int) -> int:
+        """Bytes to read ahead of each partition: any process may come to own all of them."""
+        share = self._prefetch_bytes // max(partitions, 1)
+        bounded = min(max(share, MIN_PREFETCH_BYTES), MAX_PREFETCH_BYTES)
+        return int(self._settings.consumer_options.get(FETCH_BYTES, bounded))
+
+    @property
+    def partition_count(self) -> int:
+        """Partitions that the topics have: as the client knows them now, else as they had at the start."""
+        if self._consumer is None:
+            return self._partition_count
+        found = [self._consumer.partitions_for_topic(topic) for topic in self._settings.topics]
+        return sum(len(partitions) for partitions in found if partitions) or self._partition_count
+
+    def prefetched_bytes(self, partitions: int) -> int:
+        """What the client may hold, read ahead, with so many partitions."""
+        return partitions * self._partition_bytes
 
     async def _connect(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(**self._options)
+        consumer = AIOKafkaConsumer(**{**self._options, FETCH_BYTES: self._partition_bytes})
         try:
             await consumer.start()
         except (KafkaError, OSError) as error:
@@ -130,8 +136,12 @@ class Source:
             raise BrokerError(f"cannot connect: {error.__class__.__name__}") from error
         return consumer
 
-    async def poll(self, max_records: int) -> Mapping[Partition, Sequence[Record]]:
+    async def poll(
+        self, max_records: int, partitions: Collection[Partition] = ()
+    ) -> Mapping[Partition, Sequence[Record]]:
         """Records that have arrived, at most `max_records`; waits a little when there are none.
+
+        When partitions are named, those of others wait where they are; the client's `pause` would throw them away.
 
         It must run to its end: cancelled, it would switch off a timer inside the client for good.
 
@@ -139,7 +149,9 @@ class Source:
             BrokerError: The client reports an error that it does not retry by itself.
         """
         try:
-            batches = await self._client.getmany(timeout_ms=POLL_TIMEOUT_MS, max_records=max_records)
+            timeout_ms = NAMED_POLL_TIMEOUT_MS if partitions else POLL_TIMEOUT_MS
+            named = [TopicPartition(*partition) for partition in partitions]
+            batches = await self._client.getmany(*named, timeout_ms=timeout_ms, max_records=max_records)
         except KafkaError as error:
             raise BrokerError(f"polling: {error.__class__.__name__}") from error
         return {Partition(*tp): records for tp, records in batches.items()}
@@ -159,14 +171,30 @@ class Source:
             BrokerError: Not confirmed; it may have been done all the same.
         """
         offsets = {TopicPartition(*partition): position for partition, position in positions.items()}
-        try:
-            await self._ask("a commit", self._client.commit(offsets), COMMIT_TIMEOUT_S)
-        except BrokerError as error:
-            if not isinstance(error.__cause__, OffsetMetadataTooLargeError):
-                raise
-            log.warning("the broker refuses the offset map, committing without it: raise offset.metadata.max.bytes")
-            bare = {tp: (offset, "") for tp, (offset, _) in offsets.items()}
-            await self._ask("a commit", self._client.commit(bare), COMMIT_TIMEOUT_S)
+        for shortened in (_whole, without_runs, _nothing):
+            described = {tp: (offset, shortened(metadata, offset)) for tp, (offset, metadata) in offsets.items()}
+            try:
+                await self._commit(described)
+            except BrokerError as error:
+                if shortened is _nothing or not isinstance(error.__cause__, OffsetMetadataTooLargeError):
+                    raise
+                self._warn_of_metadata()
+            else:
+                return
+
+    def _warn_of_metadata(self) -> None:
+        # Once: it lasts, and commits are many.
+        if not self._metadata_refused:
+            self._metadata_refused = True
+            log.warning("the broker refuses the offset map, committing less of it: raise offset.metadata.max.bytes")
+
+    async def _commit(self, offsets: dict[TopicPartition, tuple[int, str]]) -> None:
+        # Thrown out of the group, the client would commit as nobody in particular, which a broker takes while the group
+        # is empty: over what those have committed who had the partitions meanwhile.
+        coordinator = self._client._coordinator  # noqa: SLF001  # the client says it nowhere else
+        if coordinator is None or coordinator.generation < 0:
+            raise BrokerError("a commit: not a member of the group at present")
+        await self._ask("a commit", self._client.commit(offsets), COMMIT_TIMEOUT_S)
 
     async def committed(self, partitions: Sequence[Partition]) -> dict[Partition, tuple[int, str]]:
         """Committed offsets and their metadata.
@@ -186,6 +214,16 @@ class Source:
         first = await self._ask("first offsets", self._client.beginning_offsets(tps), OFFSETS_TIMEOUT_S)
         end = await self._ask("end offsets", self._client.end_offsets(tps), OFFSETS_TIMEOUT_S)
         return {Partition(*tp): (first[tp], end[tp]) for tp in tps}
+
+    async def positions(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Where the client stands, markers of transactions passed over; only of partitions where it knows at once."""
+        found: dict[Partition, int] = {}
+        for partition in partitions:
+            tp = TopicPartition(*partition)
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(POSITION_TIMEOUT_S):
+                    found[partition] = await self._client.position(tp)
+        return found
 
     async def offsets_at(self, partitions: Sequence[Partition], time_ms: int) -> dict[Partition, int | None]:
         """The first offset whose record is not older; None when all are.
@@ -217,21 +255,12 @@ class Source:
             raise BrokerError(f"{what}: {error.__class__.__name__}") from error
 
 
-def _check_options(options: Mapping[str, object]) -> None:
-    """Refuse what the client does not know, before it is made.
+def _whole(metadata: str, _: int) -> str:
+    return metadata
 
-    Raises:
-        ConfigError: With the nearest name that it knows.
-    """
-    known = [name for name in signature(AIOKafkaConsumer).parameters if name != "topics"]
-    problems = []
-    for name in options:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            problems.append(f"kafka.consumer_options: the Kafka client has no option {name}{hint}")
-    if problems:
-        raise ConfigError(problems)
+
+def _nothing(_: str, __: int) -> str:
+    return ""
 
 
 async def _stop(consumer: AIOKafkaConsumer, timeout_s: float) -> None:

@@ -6,20 +6,30 @@ In comes an event, out comes a request. It must not know how it is delivered.
 from typing import Any
 
 from consumer.mapping import segmentio, shape
+from consumer.mapping.state import state_of
 from consumer.pendo.requests import Request
 from consumer.segment.events import Event
 
 
-def map_identify(event: Event, visitor: str) -> Request:
+def map_identify(event: Event, visitor: str, *, with_values: bool = False) -> Request:
     """Map an identify to the Segment endpoint.
+
+    Args:
+        event: As it came.
+        visitor: The visitor's id as text.
+        with_values: Whether the traits' values are to be compared with what was delivered.
 
     Raises:
         RejectedError: Its traits are no object.
     """
     fields = event.fields
-    if not shape.traits(fields):
+    traits = shape.traits(fields)
+    if not traits:
         fields = _with_context_traits(fields)
-    return segmentio.to_request(event, fields, visitor)
+    adopted = fields is not event.fields
+    traits = fields["traits"] if adopted else traits
+    state = state_of(event, "visitor", visitor, traits, with_values=with_values, adopted=adopted)
+    return segmentio.to_request(event, fields, visitor, state=state)
 
 
 def _with_context_traits(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ In comes an event, out comes a request or the way the event ends. It must not kn
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, assert_never
 
 from consumer.errors import ConfigError, RejectedError
@@ -33,14 +34,19 @@ class Router:
     Args:
         routes: By which route each type goes; none, or no entry, is `off`.
         anonymous: What becomes of an event with an anonymousId alone.
+        with_values: Whether requests tell the values of traits, to be compared with what was delivered.
 
     Raises:
         ConfigError: A type cannot go by the route it is given.
     """
 
-    def __init__(self, routes: Mapping[EventType, Route | None], anonymous: Anonymous) -> None:
+    def __init__(
+        self, routes: Mapping[EventType, Route | None], anonymous: Anonymous, *, with_values: bool = False
+    ) -> None:
         self._anonymous: Final[Anonymous] = anonymous
-        self._mappings: Final = {type_: _mapping(type_, routes.get(type_)) for type_ in EventType}
+        self._mappings: Final = {
+            type_: _mapping(type_, routes.get(type_), with_values=with_values) for type_ in EventType
+        }
 
     def map(self, event: Event) -> Mapped:
         """Map one event; whatever it holds, it becomes a request or an end."""
@@ -61,7 +67,7 @@ class Router:
         return visitor if isinstance(visitor, Ended) else mapping(event, visitor)
 
 
-def _mapping(type_: EventType, route: Route | None) -> MapEvent | Ended:
+def _mapping(type_: EventType, route: Route | None, *, with_values: bool) -> MapEvent | Ended:
     """Choose what is done with the events of one type."""
     if type_ in {EventType.OTHER, EventType.NONE}:
         return UNKNOWN_TYPE
@@ -69,7 +75,7 @@ def _mapping(type_: EventType, route: Route | None) -> MapEvent | Ended:
         case None:
             return NO_ROUTE
         case Route.SEGMENTIO:
-            mapping = _segmentio(type_)
+            mapping = _segmentio(type_, with_values=with_values)
         case Route.TRACK | Route.METADATA | Route.BULKDELETE:
             mapping = None
         case _:
@@ -79,12 +85,12 @@ def _mapping(type_: EventType, route: Route | None) -> MapEvent | Ended:
     return mapping
 
 
-def _segmentio(type_: EventType) -> MapEvent | None:
+def _segmentio(type_: EventType, *, with_values: bool) -> MapEvent | None:
     match type_:
         case EventType.IDENTIFY:
-            return map_identify
+            return partial(map_identify, with_values=with_values)
         case EventType.GROUP:
-            return map_group
+            return partial(map_group, with_values=with_values)
         case EventType.TRACK:
             return map_track
         case EventType.PAGE:

@@ -3,6 +3,7 @@
 It knows neither the event it was made from nor the attempt that carries it.
 """
 
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 
@@ -15,6 +16,34 @@ class Route(StrEnum):
     BULKDELETE = "bulkdelete"
 
 
+class State:
+    """What an identify or a group says of one visitor's or account's metadata.
+
+    Attributes:
+        key: `visitor:ID` or `account:ID`.
+        timestamp_ms: When the event happened, milliseconds since the epoch; None when it carries no time to read.
+        fields: Names of the fields that the body carries.
+        values: A hash of each field's value, in the same order; empty when nobody asked for them.
+        strip: Gives the body without some of the fields.
+    """
+
+    __slots__ = ("fields", "key", "strip", "timestamp_ms", "values")
+
+    def __init__(
+        self,
+        key: str,
+        timestamp_ms: int | None,
+        fields: tuple[str, ...],
+        values: tuple[int, ...],
+        strip: Callable[[bytes, Collection[str]], bytes],
+    ) -> None:
+        self.key = key
+        self.timestamp_ms = timestamp_ms
+        self.fields = fields
+        self.values = values
+        self.strip = strip
+
+
 class Request:
     """One request to Pendo.
 
@@ -24,17 +53,31 @@ class Request:
         account: For a group the account's id, else None.
         state_hash: For a group a hash of its traits: groups of one account with the same hash may be in flight
             side by side. 0 when there is no account.
+        identity: A hash of the event's messageId, type, user, name and time, the same for its repeats; 0 without a
+            messageId.
+        state: For an identify or a group what it says; None for a fact.
         body: JSON, as it goes out.
     """
 
-    __slots__ = ("account", "body", "lane", "route", "state_hash")
+    __slots__ = ("account", "body", "identity", "lane", "route", "state", "state_hash")
 
-    def __init__(self, route: Route, lane: str, body: bytes, account: str | None = None, state_hash: int = 0) -> None:
+    def __init__(
+        self,
+        route: Route,
+        lane: str,
+        body: bytes,
+        account: str | None = None,
+        state_hash: int = 0,
+        identity: int = 0,
+        state: State | None = None,
+    ) -> None:
         self.route = route
         self.lane = lane
         self.body = body
         self.account = account
         self.state_hash = state_hash
+        self.identity = identity
+        self.state = state
 
     @property
     def lanes(self) -> list[str]:

@@ -1,16 +1,20 @@
 """The ledger: what was produced and where it was found come in, what is missing and a table for people go out.
 
 Every event is accounted for by identity, not by sums: it was accepted by Pendo once, or lies in the dead-letter topic
-once, or was meant for neither and is found in neither. Pure: it asks nobody.
+once, or was meant for neither and is found in neither. An identify or group may be missing when a newer one of the same
+visitor or account was accepted. Pure: it asks nobody.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from consumer.outcomes import Outcome
+import orjson
+
+from consumer.outcomes import EventType, Outcome, Reason
 from consumer.sandbox.traffic import Produced
+from consumer.segment.timestamps import timestamp_ms
 
 # More would scroll the finding itself away.
 _MAX_EXAMPLES: Final = 3
@@ -58,6 +62,7 @@ class Findings:
 
 def problems_of(findings: Findings) -> list[str]:
     """Return what is not accounted for, one line a kind; empty when all is well."""
+    findings = replace(findings, produced=_without_superseded(findings))
     by_kind: dict[str, list[str]] = {}
     reasons: dict[str, list[str]] = {}
     for letter in findings.letters:
@@ -89,10 +94,39 @@ def table_of(findings: Findings) -> list[str]:
     ]
 
 
+def _without_superseded(findings: Findings) -> list[Produced]:
+    """Expect what is missing, but has a newer write of the same visitor or account accepted, to be suppressed."""
+    newest: dict[str, int] = {}
+    states = {id(record): _state_of(record) for record in findings.produced}
+    for record in findings.produced:
+        key, at_ms = states[id(record)]
+        if key and findings.accepted.get(record.identity):
+            newest[key] = max(at_ms, newest.get(key, 0))
+
+    def superseded(record: Produced) -> bool:
+        key, at_ms = states[id(record)]
+        missing = record.outcome is Outcome.DELIVERED and not findings.accepted.get(record.identity)
+        return missing and at_ms <= newest.get(key, -1)
+
+    return [
+        replace(record, outcome=Outcome.SUPPRESSED, reason=Reason.STALE) if superseded(record) else record
+        for record in findings.produced
+    ]
+
+
+def _state_of(record: Produced) -> tuple[str, int]:
+    """Whose fields a record writes, and how new they are; nobody's for what is no identify or group."""
+    if record.type not in {EventType.IDENTIFY, EventType.GROUP} or record.outcome is not Outcome.DELIVERED:
+        return "", 0
+    event = orjson.loads(record.value)
+    whose = event.get("groupId") if record.type is EventType.GROUP else event.get("userId")
+    return f"{record.type}:{whose}", timestamp_ms(event) or 0
+
+
 def _judge(record: Produced, accepted: int, reasons: Sequence[str]) -> str:
     """Return what is wrong with one record's end; nothing when it ended once, and as it should."""
     found = accepted + len(reasons)
-    if record.outcome in {Outcome.FILTERED, Outcome.SKIPPED}:
+    if record.outcome in {Outcome.FILTERED, Outcome.SKIPPED, Outcome.SUPPRESSED}:
         return f"should have been {record.outcome.value}, but found" if found else ""
     if found == 0:
         return "lost"

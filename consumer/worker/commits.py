@@ -2,6 +2,7 @@
 
 Progress is read, never locked. A commit goes out after `commit_interval_s`, or after as many settlements as requests
 are in flight, whichever is first; so a crash repeats little, whatever the rate. One at a time, at least 50 ms apart.
+With it travel the offset map and the flags: states that whoever goes on from the commit must know.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from consumer.errors import BrokerError
-from consumer.kafka.offset_map import encode
+from consumer.kafka.offset_map import MAX_TEXT_BYTES, encode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.log import get_logger
@@ -45,7 +46,9 @@ class Commits:
         owned: Callable[[], Iterable[Progress]],
         settled: Callable[[], int],
         in_flight: Callable[[], int],
+        flags: Callable[[], int],
     ) -> None:
+        self._turned_s = monotonic()
         self.results = Counter({"confirmed": 0, "failed": 0})
         self._committer = committer
         self._tag = tag
@@ -53,31 +56,51 @@ class Commits:
         self._owned = owned
         self._settled = settled
         self._in_flight = in_flight
+        self._flags = flags
         self._lock = asyncio.Lock()
+
+    def idle_s(self) -> float:
+        """Seconds since the loop last turned."""
+        return monotonic() - self._turned_s
 
     async def run(self) -> None:
         """Commit for ever."""
-        last_s, last_settled = monotonic(), 0
+        last_s, last_settled, last_flags = monotonic(), 0, 0
         while True:
             await asyncio.sleep(MIN_INTERVAL_S)
-            settled = self._settled()
-            if due(settled - last_settled, self._in_flight(), monotonic() - last_s, self._interval_s):
+            self._turned_s = monotonic()
+            settled, flags = self._settled(), self._flags()
+            elapsed_s = monotonic() - last_s
+            if flags != last_flags or due(settled - last_settled, self._in_flight(), elapsed_s, self._interval_s):
                 confirmed = await self.commit(self._owned())
-                last_s, last_settled = monotonic(), settled
+                last_s, last_settled, last_flags = monotonic(), settled, flags
                 if not confirmed:
                     await asyncio.sleep(self._interval_s)
 
     async def commit(self, progresses: Iterable[Progress]) -> bool:
         """Commit what is new in these partitions; whether all of it is confirmed."""
+        return await self._commit(progresses, again=False) is not False
+
+    async def prove(self) -> bool:
+        """Commit what is ours once more, new or not: whether the group still takes our commits."""
+        return await self._commit(self._owned(), again=True) is True
+
+    async def _commit(self, progresses: Iterable[Progress], *, again: bool) -> bool | None:
+        """Whether it is confirmed; None when there was nothing to commit."""
         async with self._lock:
-            changed = [(p, p.changes, p.watermark) for p in progresses if p.changes != p.committed_changes]
+            flags = self._flags()
+            changed = [
+                (p, p.changes, p.watermark)
+                for p in progresses
+                if again or p.changes != p.committed_changes or p.committed_flags != flags
+            ]
             positions = {
-                Partition(p.topic, p.partition): (watermark, encode(watermark, p.runs(), self._tag))
+                Partition(p.topic, p.partition): (watermark, self._describe(p, watermark, flags))
                 for p, _, watermark in changed
                 if watermark is not None
             }
             if not positions:
-                return True
+                return None
             try:
                 await self._committer.commit(positions)
             except BrokerError as error:
@@ -87,8 +110,14 @@ class Commits:
             self.results["confirmed"] += 1
             for progress, changes, watermark in changed:
                 progress.committed_changes = changes
+                progress.committed_flags = flags
                 progress.committed = watermark
             return True
+
+    def _describe(self, progress: Progress, watermark: int, flags: int) -> str:
+        text = encode(watermark, progress.runs(), self._tag, flags)
+        progress.map_share = len(text) / MAX_TEXT_BYTES
+        return text
 
 
 def due(settled: int, in_flight: int, elapsed_s: float, interval_s: float) -> bool:

@@ -7,21 +7,19 @@ records may arrive before the callback has finished, and those of an earlier ass
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from time import monotonic
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
+from consumer.delivery.lease import Hold
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import release
 from consumer.kafka import offset_map
-from consumer.kafka.offset_map import OffsetMap
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.log import get_logger
+from consumer.worker.beginnings import StartFrom, begun, wanted
 
 log = get_logger(__name__)
-
-StartFrom = Literal["earliest", "latest"] | datetime
 
 REVOKE_COMMITS_S: Final = 15.0
 """Beyond the drain, for both commits of a revoke; below the margin that the group is told to wait."""
@@ -31,6 +29,10 @@ SETTLE_CHECK_S: Final = 0.01
 
 class Offsets(Protocol):
     """What is asked of Kafka here."""
+
+    @property
+    def partition_count(self) -> int:
+        """Partitions that the topics have."""
 
     async def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str]]:
         """Committed offsets and metadata."""
@@ -46,13 +48,25 @@ class Offsets(Protocol):
 
 
 class Delivering(Protocol):
-    """What a revoke asks of the delivery engine."""
+    """What is asked of the delivery engine here."""
 
-    def drop_closing(self) -> None:
-        """Forget deliveries of closing partitions, but for those in flight."""
+    def hold(self, why: Hold) -> None:
+        """Start no request."""
+
+    def free(self, why: Hold) -> None:
+        """Go on."""
+
+    def drop_released(self) -> None:
+        """Forget deliveries whose records went back to Kafka, but for those in flight."""
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:
         """Whether a request or a dead letter of these partitions is on its way."""
+
+    def own(self, partitions: int, of: int) -> None:
+        """So many of the group's partitions are ours."""
+
+    def take_over(self, flags: int) -> None:
+        """Go on with the states that a commit tells of."""
 
 
 class Partitions:
@@ -71,6 +85,7 @@ class Partitions:
         *,
         start_from: StartFrom,
         drain_s: float,
+        tag: bytes,
         tally: Tally,
         commit: Callable[[Iterable[Progress]], Awaitable[bool]],
     ) -> None:
@@ -81,72 +96,87 @@ class Partitions:
         self._delivering = delivering
         self._start_from = start_from
         self._drain_s = drain_s
+        self._tag = tag
         self._tally = tally
         self._commit = commit
         self._unrestored: set[Partition] = set()
         self._anew: set[Partition] = set()
         self._beginnings: dict[Partition, int] = {}
-        self._closing: list[Progress] = []
+        # Given up at a rebalance that is not over: who gets them is not known, or not what was committed meanwhile.
+        self._kept: dict[Partition, Progress] = {}
+        self._leaving: list[Progress] = []
         self._generation = 0
 
     def progresses(self) -> Iterator[Progress]:
-        """All partitions with open work, those closing included."""
+        """All partitions with open work, those kept over a rebalance included."""
         yield from self.owned.values()
-        yield from self._closing
+        yield from self._kept.values()
+
+    def committable(self) -> Iterator[Progress]:
+        """Partitions that we may commit: ours, and those whose revoke is not over."""
+        yield from self.owned.values()
+        yield from self._leaving
 
     def open_events(self) -> int:
         """Open events, counted from their tickets."""
         return sum(ticket.open for progress in self.progresses() for ticket in progress.open_records())
 
-    async def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Partitions are ours from now on; the poll loop restores them."""
-        self.rebalances += 1
-        self._generation += 1
-        self._unrestored = set(partitions)
-        log.info("partitions assigned", partitions=[str(p) for p in partitions])
-
     async def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Give partitions up: start no send, commit, wait for what is in flight, commit again, release the rest."""
+        """Give partitions up: start no send, commit, wait for what is in flight, commit again, keep the rest.
+
+        What is kept goes on when the partition comes back and nobody else has committed meanwhile.
+        """
         self._generation += 1
         self._unrestored.clear()
         self._anew.clear()
-        closing = [self.owned.pop(partition) for partition in partitions if partition in self.owned]
-        if not closing:
+        self._delivering.hold(Hold.REBALANCE)
+        leaving = {partition: self.owned.pop(partition) for partition in partitions if partition in self.owned}
+        if not leaving:
             return
-        self._closing += closing
-        for progress in closing:
-            progress.closing = True
-        self._delivering.drop_closing()
+        self._kept |= leaving
+        self._leaving = list(leaving.values())
         try:
             # The other members wait for us, and the group throws out who takes too long.
             async with asyncio.timeout(self._drain_s + REVOKE_COMMITS_S):
-                await self._commit(closing)
-                await self._answered(closing)
-                await self._commit(closing)
+                await self._commit(self._leaving)
+                await self._answered(self._leaving)
+                await self._commit(self._leaving)
         except TimeoutError:
-            log.warning("a revoke's commit took too long: what was delivered since the last one will repeat")
+            log.warning("a revoke's commit took too long: what was delivered since the last one may repeat")
         finally:
-            released = sum(self._release(progress) for progress in closing)
-        log.info("partitions revoked", partitions=[str(p) for p in partitions], released=released)
+            self._leaving = []
+        log.info("partitions revoked", partitions=[str(p) for p in partitions], open_events=self._tally.open_events)
 
-    async def _answered(self, closing: Sequence[Progress]) -> None:
+    async def _answered(self, leaving: Sequence[Progress]) -> None:
         deadline = monotonic() + self._drain_s
         # A revoke is rare; a signal from every answer would cost the hot path.
-        while self._delivering.busy_with(closing) and monotonic() < deadline:  # noqa: ASYNC110
+        while self._delivering.busy_with(leaving) and monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(SETTLE_CHECK_S)
 
-    def _release(self, progress: Progress) -> int:
-        if progress not in self._closing:  # a stop in the middle of a revoke was first
-            return 0
-        events = release(progress, self._tally)
-        self._closing.remove(progress)
+    async def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Partitions are ours from now on; the poll loop restores them. What was kept of others is released."""
+        self.rebalances += 1
+        self._generation += 1
+        self._unrestored = set(partitions)
+        self._delivering.own(len(partitions), self._offsets.partition_count)
+        released = self._release([p for p in self._kept if p not in self._unrestored])
+        if not partitions:
+            self._delivering.free(Hold.REBALANCE)
+        log.info("partitions assigned", partitions=[str(p) for p in partitions], released=released)
+
+    def _release(self, partitions: Iterable[Partition]) -> int:
+        """Hand back to Kafka what was kept of these; returns how many events that were."""
+        progresses = [self._kept.pop(partition) for partition in partitions]
+        events = sum(release(progress, self._tally) for progress in progresses)
+        if progresses:
+            self._delivering.drop_released()
         return events
 
     def release_all(self) -> int:
         """At a stop: hand back to Kafka what is open; returns how many events that were."""
-        self._closing += self.owned.values()
+        self._kept |= self.owned
         self.owned.clear()
-        return sum(self._release(progress) for progress in list(self._closing))
+        return self._release(list(self._kept))
 
     @property
     def unrestored(self) -> bool:
@@ -162,21 +192,43 @@ class Partitions:
         generation = self._generation
         partitions = sorted(self._unrestored)
         committed = await self._offsets.committed(partitions)
+        if generation != self._generation:
+            return
+        for partition in partitions:
+            if partition not in self._anew:
+                self._go_on_with(partition, committed.get(partition))
+        # Whatever could be sent is ours; what is still to be restored has nothing in the lanes.
+        self._delivering.free(Hold.REBALANCE)
+        partitions = [partition for partition in partitions if partition in self._unrestored]
         bounds = await self._offsets.bounds(partitions)
-        wanted = await self._wanted([p for p in partitions if p not in committed], bounds)
+        uncommitted = [partition for partition in partitions if partition not in committed]
+        starts = await wanted(self._offsets, self._start_from, uncommitted, bounds)
         if generation != self._generation:
             return
         for partition in partitions:
             first, end = bounds[partition]
             commit = None if partition in self._anew else committed.get(partition)
-            progress = _begin(partition, commit, end, wanted.get(partition, first))
+            progress, flags = begun(partition, commit, end, starts.get(partition, first))
+            self._delivering.take_over(flags)
             self._account_expired(partition, progress.skip_to(first))
-            begin = first if progress.watermark is None else progress.watermark
-            progress.last_read = begin - 1
-            self._offsets.seek(partition, begin)
-            self.owned[partition] = progress
-        self._unrestored.difference_update(partitions)
+            progress.last_read = max(progress.last_read, first - 1)
+            self._take_on(partition, progress)
         self._anew.difference_update(partitions)
+
+    def _take_on(self, partition: Partition, progress: Progress) -> None:
+        self._offsets.seek(partition, progress.last_read + 1)
+        self.owned[partition] = progress
+        self._unrestored.discard(partition)
+
+    def _go_on_with(self, partition: Partition, commit: tuple[int, str] | None) -> None:
+        """Go on with what was kept of a partition, if nobody but us has committed since; else release it."""
+        if partition not in self._kept:
+            return
+        if commit is not None and offset_map.writer_of(commit[1]) == self._tag:
+            self._take_on(partition, self._kept.pop(partition))
+        else:
+            released = self._release([partition])
+            log.info("what was open is read again: somebody else had the partition", released=released)
 
     def note_beginnings(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
         """Remember where logs begin, to tell what is missing when reading jumps.
@@ -198,11 +250,8 @@ class Partitions:
         """
         log.warning("the log was made anew: reading it from its beginning", partition=str(partition))
         self._beginnings.pop(partition, None)
-        progress = self.owned.pop(partition)
-        self._closing.append(progress)
-        progress.closing = True
-        self._delivering.drop_closing()
-        self._release(progress)
+        self._kept[partition] = self.owned.pop(partition)
+        self._release([partition])
         self._unrestored.add(partition)
         self._anew.add(partition)
 
@@ -214,52 +263,3 @@ class Partitions:
                 partition=str(partition),
                 records=expired,
             )
-
-    async def _wanted(
-        self, partitions: Sequence[Partition], bounds: Mapping[Partition, tuple[int, int]]
-    ) -> dict[Partition, int]:
-        """Where partitions without a commit begin, by `start_from`."""
-        if not partitions:
-            return {}
-        if self._start_from == "earliest":
-            return {partition: bounds[partition][0] for partition in partitions}
-        if self._start_from == "latest":
-            return {partition: bounds[partition][1] for partition in partitions}
-        found = await self._offsets.offsets_at(partitions, int(self._start_from.timestamp() * 1000))
-        ends = {partition: bounds[partition][1] for partition in partitions}
-        return {partition: ends[partition] if at is None else at for partition, at in found.items()}
-
-
-def _begin(partition: Partition, committed: tuple[int, str] | None, end: int, wanted: int) -> Progress:
-    """The progress that a partition begins with.
-
-    Args:
-        partition: Which.
-        committed: Its committed offset and metadata, if any.
-        end: Its end offset.
-        wanted: Where to begin when no commit can be used.
-    """
-    topic, number = partition
-    if committed is not None:
-        offset, metadata = committed
-        return Progress.restored(
-            topic, number, offset, _usable(offset_map.decode(metadata, offset), partition, end - offset)
-        )
-    progress = Progress(topic, number, wanted)
-    # Committed at once, so that a crash before the first settlement does not move `latest`.
-    progress.changes = 1
-    return progress
-
-
-def _usable(finished: OffsetMap | None, partition: Partition, unread: int) -> OffsetMap | None:
-    """The map, unless it tells of offsets beyond the end: then it is of a topic that was there before.
-
-    Args:
-        finished: What the commit's metadata say.
-        partition: Which.
-        unread: Offsets from the commit to the end.
-    """
-    if finished is None or sum(finished.runs) <= unread:
-        return finished
-    log.warning("the offset map reaches beyond the end: the topic was made anew", partition=str(partition))
-    return None

@@ -4,7 +4,7 @@ It ends when asked to, never by an error of Kafka: those are waited out.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic, time
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
+from consumer.worker.pressure import Pressure
 
 log = get_logger(__name__)
 
@@ -23,6 +24,12 @@ WORTHWHILE_PARTS: Final = 20
 FULL_CHECK_S: Final = 0.005
 """How often a full buffer is looked at again: far shorter than what stands in it takes to be delivered."""
 RETRY_DELAY_S: Final = 1.0
+RELIEF_INTERVAL_S: Final = 0.25
+"""How often what blocks a partition is looked at; a scan of all lanes that wait."""
+TRICKLE: Final = 50
+"""Records that are read all the same while it is not clear whether a failing head is poison."""
+OVERSHOOT: Final = 1.1
+"""Of the buffer, for those."""
 
 
 class Reader(Protocol):
@@ -31,8 +38,13 @@ class Reader(Protocol):
     async def start(self, assignments: Partitions) -> None:
         """Connect and join the group; waits until that is possible."""
 
-    async def poll(self, max_records: int) -> Mapping[Partition, Sequence[Record]]:
-        """Records that have arrived."""
+    def prefetched_bytes(self, partitions: int) -> int:
+        """What the client may hold beside what is open, with so many partitions."""
+
+    async def poll(
+        self, max_records: int, partitions: Collection[Partition] = ()
+    ) -> Mapping[Partition, Sequence[Record]]:
+        """Records that have arrived; of these partitions alone, when any are named."""
 
 
 class Polling:
@@ -49,6 +61,8 @@ class Polling:
         partitions: Partitions,
         admission: Admission,
         *,
+        pressure: Pressure,
+        relieve: Callable[[], bool],
         tally: Tally,
         max_open_events: int,
         max_open_bytes: int,
@@ -58,6 +72,9 @@ class Polling:
         self._reader = reader
         self._partitions = partitions
         self._admission = admission
+        self._pressure = pressure
+        self._relieve = relieve
+        self._relieved_s = 0.0
         self._tally = tally
         self._max_open_events = max_open_events
         self._max_open_bytes = max_open_bytes
@@ -93,11 +110,17 @@ class Polling:
     async def _turn(self) -> None:
         if self._partitions.unrestored:
             await self._partitions.restore()
+        owned = self._partitions.owned
         room = self.room()
-        if room == 0:
+        waiting = self._pressure.waiting(owned, full=room == 0)
+        if (waiting or room == 0) and (trickle := self._trickle()):
+            room, waiting = trickle, set()
+        if room == 0 or (waiting and len(waiting) == len(owned)):
             await asyncio.sleep(FULL_CHECK_S)
             return
-        batches = await self._reader.poll(min(room, MAX_POLL_RECORDS))
+        # Only named when some must wait: the client's own `pause` would throw away what it has read ahead.
+        readable = owned.keys() - waiting if waiting else ()
+        batches = await self._reader.poll(min(room, MAX_POLL_RECORDS), readable)
         if self._stopping:
             return
         now_ms = int(time() * 1000)
@@ -118,6 +141,23 @@ class Polling:
     def room(self) -> int:
         """How many events may be opened now; 0 until there is room for a poll that is worth its price."""
         room = self._max_open_events - self._tally.open_events
-        if room < self._worthwhile or self._tally.open_bytes >= self._max_open_bytes:
+        if room < self._worthwhile or self._held_bytes() >= self._max_open_bytes:
             return 0
         return room
+
+    def _held_bytes(self) -> int:
+        prefetched = self._reader.prefetched_bytes(len(self._partitions.owned))
+        return self._tally.open_bytes + min(prefetched, self._max_open_bytes // 2)
+
+    def _trickle(self) -> int:
+        """Ask for relief; how many records are to be read all the same.
+
+        Whether a failing head is poison shows only while others pass; when all others are through, some must be read.
+        """
+        now_s = monotonic()
+        if now_s - self._relieved_s < RELIEF_INTERVAL_S:
+            return 0
+        self._relieved_s = now_s
+        if not self._relieve() or self._held_bytes() >= OVERSHOOT * self._max_open_bytes:
+            return 0
+        return max(min(TRICKLE, int(OVERSHOOT * self._max_open_events) - self._tally.open_events), 0)

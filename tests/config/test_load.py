@@ -221,9 +221,9 @@ def test_envelope_path_gives_its_steps(file: Path) -> None:
 
 def test_what_has_no_effect_yet_is_warned_about_when_it_was_changed(file: Path) -> None:
     """A limit that limits nothing must not pass in silence; a default may."""
-    text = "delivery:\n  memory_ids: 20000\n  rate_limit:\n    segmentio: 5\n"
+    text = "delivery:\n  max_batch: 500\n  rate_limit:\n    track: 5\n"
     assert loaded(file, text).warnings == (
-        "consumer.yaml:4: delivery.rate_limit.segmentio: has no effect yet, it comes with rate limits",
+        "consumer.yaml:4: delivery.rate_limit.track: has no effect yet, it comes with the route track",
     )
 
 

@@ -9,6 +9,8 @@ from consumer.delivery.ticket import release
 from consumer.kafka.progress import Progress
 from tests.delivery.conftest import Bench
 
+MAX_LENGTH = 3
+
 
 def _take(lanes: Lanes) -> Lane:
     lane = lanes.take()
@@ -18,7 +20,7 @@ def _take(lanes: Lanes) -> Lane:
 
 def test_a_lane_has_one_request_in_flight(bench: Bench) -> None:
     """The second event of a visitor waits for the verdict on the first."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     first, second = bench.delivery("v"), bench.delivery("v")
     assert lanes.add(first)
     assert not lanes.add(second)
@@ -31,7 +33,7 @@ def test_a_lane_has_one_request_in_flight(bench: Bench) -> None:
 
 def test_a_failing_head_stays_the_head(bench: Bench) -> None:
     """Nothing of the lane goes before it, and it goes again when it is due."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     first = bench.delivery("v")
     lanes.add(first)
     lanes.add(bench.delivery("v"))
@@ -45,7 +47,7 @@ def test_a_failing_head_stays_the_head(bench: Bench) -> None:
 
 def test_other_lanes_pass_a_failing_one(bench: Bench) -> None:
     """One visitor's trouble is nobody else's."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     lanes.add(bench.delivery("bad"))
     lanes.add(bench.delivery("good"))
     lanes.retry(_take(lanes), due=5.0, ordered=False)
@@ -54,7 +56,7 @@ def test_other_lanes_pass_a_failing_one(bench: Bench) -> None:
 
 def test_a_probe_need_not_wait_for_a_failed_head_to_be_due(bench: Bench) -> None:
     """In an outage all heads have failed; the one that is due first is the probe."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     for name, due in (("a", 60.0), ("b", 30.0)):
         lanes.add(bench.delivery(name))
         lanes.retry(_take(lanes), due=due, ordered=False)
@@ -65,11 +67,11 @@ def test_a_probe_need_not_wait_for_a_failed_head_to_be_due(bench: Bench) -> None
 
 def test_the_end_of_an_outage_wakes_all_but_those_that_pendo_told_to_wait(bench: Bench) -> None:
     """Delays that the outage caused are void; a `Retry-After` is not."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     for name, ordered in (("told", True), ("failed", False)):
         lanes.add(bench.delivery(name))
         lanes.retry(_take(lanes), due=60.0, ordered=ordered)
-    lanes.wake_all()
+    lanes.wake_all(now=0.0)
     assert _take(lanes).key == "visitor:failed"
     assert lanes.take() is None
     lanes.wake_due(60.0)
@@ -78,7 +80,7 @@ def test_the_end_of_an_outage_wakes_all_but_those_that_pendo_told_to_wait(bench:
 
 def test_groups_with_equal_traits_go_side_by_side(bench: Bench) -> None:
     """A big customer's page loads are no serial queue."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     for visitor in "abc":
         lanes.add(bench.delivery(visitor, account="acme", state=1))
     assert [_take(lanes).key for _ in "abc"] == ["visitor:a", "visitor:b", "visitor:c"]
@@ -86,7 +88,7 @@ def test_groups_with_equal_traits_go_side_by_side(bench: Bench) -> None:
 
 def test_two_versions_of_an_accounts_traits_never_overtake_each_other(bench: Bench) -> None:
     """The second version waits until the last of the first has its verdict, and the third for the second."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     for visitor, state in (("a", 1), ("b", 1), ("c", 2), ("d", 1)):
         lanes.add(bench.delivery(visitor, account="acme", state=state))
     first, second = _take(lanes), _take(lanes)
@@ -103,13 +105,13 @@ def test_two_versions_of_an_accounts_traits_never_overtake_each_other(bench: Ben
 
 def test_a_given_up_partition_leaves_only_what_is_in_flight(bench: Bench) -> None:
     """The request on the wire keeps its lane, so that the same record, read again, waits for it."""
-    lanes = Lanes()
+    lanes = Lanes(MAX_LENGTH)
     flying = bench.delivery("v")
     for delivery in (flying, bench.delivery("v"), bench.delivery("w")):
         lanes.add(delivery)
     lane = _take(lanes)
     release(bench.progress, bench.tally)
-    lanes.drop_closing()
+    lanes.drop_released()
     assert lanes.take() is None
     bench.progress = Progress("t", 0, 0)
     again = Bench().delivery("v")
@@ -124,7 +126,7 @@ class Schedules(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes = Lanes()
+        self.lanes = Lanes(MAX_LENGTH)
         self.benches = [Bench(), Bench()]
         self.open: list[Delivery] = []
         self.flying: list[Lane] = []
@@ -165,7 +167,7 @@ class Schedules(RuleBasedStateMachine):
         """A verdict: the head leaves, or stays the head."""
         lane = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         head = lane.queue[0]
-        if accepted or head.ticket.closing:
+        if accepted or head.ticket.released:
             self.lanes.advance(lane)
             self.open.remove(head)
         else:
@@ -176,9 +178,9 @@ class Schedules(RuleBasedStateMachine):
         """Give a partition up; what is read of it later is new."""
         bench = self.benches[partition]
         release(bench.progress, bench.tally)
-        self.lanes.drop_closing()
+        self.lanes.drop_released()
         flying = [lane.queue[0] for lane in self.flying]
-        self.open = [d for d in self.open if not d.ticket.closing or d in flying]
+        self.open = [d for d in self.open if not d.ticket.released or d in flying]
         self.benches[partition] = Bench()
 
     @rule(seconds=st.integers(1, 5))
@@ -189,7 +191,7 @@ class Schedules(RuleBasedStateMachine):
     @rule()
     def recover(self) -> None:
         """An outage ends."""
-        self.lanes.wake_all()
+        self.lanes.wake_all(now=0.0)
 
     @invariant()
     def lanes_hold_what_is_open(self) -> None:
@@ -201,7 +203,7 @@ class Schedules(RuleBasedStateMachine):
         for lane in self.flying:
             self.open.remove(lane.queue[0])
             self.lanes.advance(lane)
-        self.lanes.wake_all()
+        self.lanes.wake_all(now=0.0)
         while (ready := self.lanes.take()) is not None:
             self.open.remove(ready.queue[0])
             self.lanes.advance(ready)

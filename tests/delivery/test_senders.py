@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from consumer.delivery.gate import CIRCUIT_AFTER_S, Gate, GateState
+from consumer.delivery.gate import CIRCUIT_AFTER_S, GateState
 from consumer.delivery.lanes import Delivery
+from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.retry import Backoff
-from consumer.delivery.senders import Senders
-from consumer.delivery.tally import Tally
-from consumer.delivery.ticket import Ticket, release
+from consumer.delivery.ticket import release
 from consumer.errors import UnreachableError
-from consumer.kafka.dead_letter import DeadLetter
-from consumer.outcomes import EventType, Outcome, Reason
+from consumer.outcomes import EventType, Reason
 from consumer.pendo.requests import Request, Route
 from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Later, Locked, Refused, Stall, Verdict
-from tests.delivery.conftest import Bench
+from tests.delivery.conftest import Bench, Box, Engine
 from tests.delivery.virtual_loop import run_virtually
 
 REFUSED = Refused(Reason.REFUSED, "Pendo answered 400")
@@ -48,18 +46,6 @@ class Destination:
         return answer, 200 if answer is ACCEPTED else 400
 
 
-class Box:
-    """A letterbox that acknowledges at once."""
-
-    def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
-
-    def park(self, letter: DeadLetter, owner: Ticket) -> None:
-        """Take a letter."""
-        self.letters.append(letter)
-        owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason)
-
-
 class Rig:
     """Senders between a bench and a destination."""
 
@@ -67,15 +53,19 @@ class Rig:
         self.bench = bench
         self.destination = Destination()
         self.box = Box()
-        gate = Gate(limit=limit, max_probe_delay_s=1, random=lambda: 0.5)
-        self.senders = Senders(
-            Route.SEGMENTIO,
-            gate=gate,
-            backoff=Backoff(max_delay_s, lambda: 1.0),
-            post=self.destination.post,
-            letters=self.box,
-        )
+        self.lease = Lease(30)
+        engine = Engine(limit=limit, max_delay_s=max_delay_s, random=lambda: 1.0, lease=self.lease)
+        self.senders = engine.senders(self.destination.post, self.box)
         self.task = asyncio.create_task(self.senders.run(limit))
+
+    def hold(self, why: Hold) -> None:
+        """Nothing may go."""
+        self.lease.held.add(why)
+
+    def free(self, why: Hold) -> None:
+        """It may again."""
+        self.lease.held.discard(why)
+        self.senders.wake()
 
     def send(self, name: str, lane: str = "v") -> Delivery:
         """Queue a delivery whose body is its name."""
@@ -178,7 +168,7 @@ async def test_retry_after_goes_before_our_own_delay(rig: Rig) -> None:
 
 async def test_a_wrong_credential_dead_letters_nothing_and_heals(rig: Rig) -> None:
     """Events wait; when the key is replaced the probe goes at once."""
-    rig.destination.scripts[b"a"] = [Locked(Stall.CREDENTIALS)] * 2
+    rig.destination.scripts[b"a"] = [Locked(Stall.CREDENTIALS)] * 1000
     rig.send("a", lane="a")
     async with asyncio.timeout(5):
         while rig.senders.gate.stall is None:
@@ -195,7 +185,7 @@ async def test_a_wrong_credential_dead_letters_nothing_and_heals(rig: Rig) -> No
 
 async def test_an_outage_closes_the_circuit_and_its_end_opens_it(rig: Rig) -> None:
     """No head is given up, and nobody waits out the delays that the outage caused."""
-    rig.senders._backoff = Backoff(60, lambda: 1.0)
+    rig.senders.consequences._backoff = Backoff(60, lambda: 1.0)
     rig.destination.scripts[b"a"] = [UnreachableError("connection", "")] * 3
     rig.send("a")
     async with asyncio.timeout(5):
@@ -242,7 +232,7 @@ async def test_what_is_given_up_is_not_tried_again(rig: Rig) -> None:
     rig.send("b")
     await asyncio.sleep(0.01)
     release(rig.bench.progress, rig.bench.tally)
-    rig.senders.drop_closing()
+    rig.senders.drop_released()
     rig.destination.hold.set()
     await asyncio.sleep(0.1)
     assert rig.destination.seen == [b"a"]
@@ -252,11 +242,11 @@ async def test_what_is_given_up_is_not_tried_again(rig: Rig) -> None:
 
 async def test_a_paused_route_sends_nothing_and_goes_on_where_it_was(rig: Rig) -> None:
     """An operator's hand."""
-    rig.senders.pause(paused=True)
+    rig.hold(Hold.PAUSED)
     rig.send("a")
     await asyncio.sleep(0.02)
     assert not rig.destination.seen
-    rig.senders.pause(paused=False)
+    rig.free(Hold.PAUSED)
     await rig.settled(1)
 
 
@@ -281,11 +271,11 @@ async def test_after_a_pause_all_heads_that_came_due_meanwhile_go_at_once(rig: R
         rig.destination.scripts[name.encode()] = [Later(0.05 + number / 100)]
         rig.send(name, lane=name)
     await rig.answered(5)
-    rig.senders.pause(paused=True)
+    rig.hold(Hold.PAUSED)
     rig.destination.hold.clear()
     await asyncio.sleep(0.2)
     assert len(rig.destination.seen) == 5
-    rig.senders.pause(paused=False)
+    rig.free(Hold.PAUSED)
     await rig.seen(10)
     assert rig.destination.flying == 5
     rig.destination.hold.set()
@@ -304,9 +294,8 @@ async def outlast_an_outage(duration_s: int) -> float:
         return ACCEPTED, 200
 
     bench = Bench()
-    gate = Gate(limit=8, max_probe_delay_s=60, random=lambda: 1.0)
-    backoff = Backoff(duration_s, lambda: 1.0)
-    senders = Senders(Route.SEGMENTIO, gate=gate, backoff=backoff, post=post, letters=Box())
+    gate = Engine(limit=8, random=lambda: 1.0).gate()
+    senders = Engine(max_delay_s=duration_s, random=lambda: 1.0).senders(post, Box(), gate=gate)
     task = asyncio.create_task(senders.run(8))
     for number in range(24):
         senders.add(bench.delivery(f"v{number}"))
@@ -320,45 +309,3 @@ async def outlast_an_outage(duration_s: int) -> float:
 def test_the_end_of_a_long_outage_is_found_and_nobody_waits_out_a_delay_that_it_caused() -> None:
     """By then each lane's own delay has grown to minutes; the first answer frees them all."""
     assert run_virtually(outlast_an_outage(duration_s=3_600)) < 62
-
-
-class CountingGate(Gate):
-    """Counts how often it changed."""
-
-    changes = 0
-
-    def end(self, now: float, lane: str, verdict: Verdict, *, lanes: int) -> bool:
-        """As the gate."""
-        changed = super().end(now, lane, verdict, lanes=lanes)
-        self.changes += changed
-        return changed
-
-
-async def forbid_one_lane(duration_s: int) -> tuple[CountingGate, Tally]:
-    """A hundred events a second, of which those of one lane are refused like a wrong credential, always."""
-
-    async def post(body: bytes) -> tuple[Verdict, int]:
-        await asyncio.sleep(0.05)
-        return (Locked(Stall.CREDENTIALS), 403) if body == b"bad" else (ACCEPTED, 200)
-
-    bench = Bench()
-    gate = CountingGate(limit=16, max_probe_delay_s=60, random=lambda: 0.5)
-    backoff = Backoff(60, lambda: 0.5)
-    senders = Senders(Route.SEGMENTIO, gate=gate, backoff=backoff, post=post, letters=Box())
-    task = asyncio.create_task(senders.run(16))
-    for number in range(100 * duration_s):
-        body = b"good" if number else b"bad"
-        request = Request(Route.SEGMENTIO, f"visitor:{number}", body)
-        senders.add(Delivery(request, bench.ticket(), EventType.TRACK, None, None))
-        await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.wait([task])
-    return gate, bench.tally
-
-
-def test_a_forbidden_record_among_good_ones_stops_them_seldom_and_less_and_less() -> None:
-    """Its own delay outlives each end of the stall that it causes; else the gate would flip twenty times a second."""
-    gate, tally = run_virtually(forbid_one_lane(duration_s=60))
-    assert 2 <= gate.changes <= 20
-    assert tally.open_events <= 10
-    assert tally.settled.total() >= 60 * 100 - 10

@@ -1,296 +1,54 @@
 """The delivery engine under random trouble: whatever happens in whichever order, each of its promises holds.
 
-Events of three partitions arrive while the destination's mood changes, partitions are taken away and given back, an
-operator pauses and goes on. At every quiet moment the checks below look at the whole engine. A seed tells all.
+Events of three partitions arrive while the destination's mood changes, partitions are taken away and given back, the
+process stands still, an operator pauses and goes on. At every quiet moment the checks below look at the whole engine;
+Pendo and the letterbox of `simulated.py` check what reaches them. A seed tells all.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
+from functools import reduce
 from math import inf
-from random import Random
-from typing import NamedTuple, assert_never
+from operator import add
 
 import pytest
 from structlog.testing import capture_logs
 
 from consumer.delivery.gate import Gate, GateState
-from consumer.delivery.lanes import Delivery, Lane, Lanes, Run
-from consumer.delivery.retry import Backoff
+from consumer.delivery.lanes import Lane, Lanes
 from consumer.delivery.senders import TIMER_RESOLUTION_S, Senders
 from consumer.delivery.tally import Tally
-from consumer.delivery.ticket import Ticket, release
-from consumer.errors import UnreachableError
-from consumer.kafka.dead_letter import DeadLetter
-from consumer.kafka.offset_map import OffsetMap
 from consumer.kafka.progress import Progress
-from consumer.outcomes import EventType, Outcome, Reason
-from consumer.pendo.requests import Request, Route
-from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Accepted, Later, Locked, Refused, Stall, Verdict
-from tests.delivery.conftest import FakeRecord
+from consumer.outcomes import Reason
+from tests.delivery.simulated import MOST_OPEN, PARTITIONS, POLL, Spec, Stamp, World
 from tests.delivery.virtual_loop import VirtualLoop, run_virtually
 
 SEEDS = 150
-CHUNK = 50
-PARTITIONS = 3
-SETTLE_S = 3_000.0
-"""After the faults have stopped: the longest `Retry-After` and the longest probe delay have long passed by then."""
+CHUNK = 75
 LATE_S = 2 * TIMER_RESOLUTION_S
 
 
-class Mood(Enum):
-    """What the destination's failures look like."""
-
-    LATER = auto()
-    THROTTLED = auto()
-    LOCKED = auto()
-    OUTAGE = auto()
-    SLOW = auto()
-    MIXED = auto()
-
-
-class Spec(NamedTuple):
-    """One event in a partition's log."""
-
-    lane: str
-    account: str | None
-    state: int
-
-
-@dataclass(eq=False)
-class Arrival:
-    """An admitted event, until the destination has given its last word.
-
-    Attributes:
-        number: Its place in the order of admission.
-        delivery: How it travels.
-    """
-
-    number: int
-    delivery: Delivery
-
-    def precedes(self, other: "Arrival") -> bool:
-        """Whether it must be answered for good before the other may go."""
-        return self.number < other.number and self.conflicts(other) and not self.delivery.ticket.closing
-
-    def conflicts(self, other: "Arrival") -> bool:
-        """Whether the two must never be on the wire together: one lane, or two versions of one account."""
-        mine, theirs = self.delivery.request, other.delivery.request
-        versions = mine.account is not None and mine.account == theirs.account and mine.state_hash != theirs.state_hash
-        return mine.lane == theirs.lane or versions
-
-
-class Destination:
-    """Pendo in changing moods; it checks the order of what it is sent, and remembers what it ended."""
-
-    def __init__(self, chance: Random) -> None:
-        self.faulty = True
-        self.arrivals: dict[bytes, Arrival] = {}
-        self.ended: set[tuple[int, int]] = set()
-        self._chance = chance
-        self._flying: list[Arrival] = []
-        self.change_mood()
-
-    def change_mood(self) -> None:
-        """From now on other failures, more or fewer of them."""
-        self._mood = self._chance.choice(list(Mood))
-        failing = self._chance.choice([0.0, 0.1, 0.6, 1.0])
-        self._failing = 1.0 if self._mood is Mood.OUTAGE else failing
-
-    async def post(self, body: bytes) -> tuple[Verdict, int]:
-        """One request."""
-        arrival = self.arrivals[body]
-        self._check_order(arrival)
-        self._flying.append(arrival)
-        await asyncio.sleep(self._latency_s())
-        self._flying.remove(arrival)
-        failing = self.faulty and self._chance.random() < self._failing
-        verdict = self._failure() if failing else ACCEPTED
-        if not isinstance(verdict, Later | Locked):
-            del self.arrivals[body]
-            record = arrival.delivery.ticket.record
-            self.ended.add((record.partition, record.offset))
-        return verdict, 200 if isinstance(verdict, Accepted) else 500
-
-    def _check_order(self, arrival: Arrival) -> None:
-        assert not arrival.delivery.ticket.closing, "sent though its partition is being given up"
-        rivals = [other.number for other in self._flying if other.conflicts(arrival)]
-        assert not rivals, f"{arrival.number} goes beside {rivals}"
-        older = [other.number for other in self.arrivals.values() if other.precedes(arrival)]
-        assert not older, f"{arrival.number} overtakes {older}"
-
-    def _latency_s(self) -> float:
-        slow_s = 9.0 if self.faulty and self._mood is Mood.SLOW else 0.05
-        return self._chance.choice([0.001, 0.05, 0.05, 0.3, slow_s])
-
-    def _failure(self) -> Verdict:
-        choice = self._chance.choice
-        match self._mood:
-            case Mood.LATER:
-                return Later(choice([None, None, 0.001, 3.0, 300.0]))
-            case Mood.THROTTLED:
-                return Later(choice([None, 0.5, 20.0]), throttled=True)
-            case Mood.LOCKED:
-                return Locked(choice(list(Stall)))
-            case Mood.OUTAGE:
-                raise UnreachableError("timeout", "no answer in time")
-            case Mood.SLOW | Mood.MIXED:
-                return self._any_failure()
-            case _:
-                assert_never(self._mood)
-
-    def _any_failure(self) -> Verdict:
-        refused = Refused(Reason.REFUSED, "Pendo answered 400")
-        throttled = [Later(after_s, throttled=True) for after_s in (None, 4.0)]
-        failures: list[Verdict] = [Later(), Later(2.0), *throttled, Locked(Stall.ENDPOINT), OPTED_OUT, refused]
-        return self._chance.choice(failures)
-
-
-class Letterbox:
-    """Takes dead letters, and tells later that they are safe."""
-
-    def __init__(self, chance: Random) -> None:
-        self.acknowledged = 0
-        self._chance = chance
-        self._parked: list[tuple[DeadLetter, Ticket]] = []
-
-    def park(self, letter: DeadLetter, owner: Ticket) -> None:
-        """Take a letter."""
-        self._parked.append((letter, owner))
-
-    async def run(self) -> None:
-        """Acknowledge, sooner or later."""
-        while True:
-            await asyncio.sleep(self._chance.choice([0.1, 10.0]))
-            parked, self._parked = self._parked, []
-            for letter, owner in parked:
-                owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason)
-                self.acknowledged += 1
-
-
-class World:
-    """Partitions on one side, a destination on the other, the engine between them.
-
-    Attributes:
-        states: Which the gate went through, as far as somebody looked.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.chance = chance = Random(seed)
-        self.tally = Tally()
-        self.logs: list[list[Spec]] = [[] for _ in range(PARTITIONS)]
-        self.progress = [Progress("t", partition, 0) for partition in range(PARTITIONS)]
-        self.destination = Destination(chance)
-        self.letterbox = Letterbox(chance)
-        self.states: set[GateState] = set()
-        self.senders = Senders(
-            Route.SEGMENTIO,
-            gate=Gate(
-                limit=chance.choice([1, 2, 8, 32]), max_probe_delay_s=chance.choice([1, 5, 60]), random=chance.random
-            ),
-            backoff=Backoff(chance.choice([1, 60]), chance.random),
-            post=self.destination.post,
-            letters=self.letterbox,
-        )
-        self._visitors = [f"visitor:{number}" for number in range(chance.choice([1, 3, 12, 40]))]
-        self._admitted = 0
-
-    def produce(self) -> None:
-        """A few events arrive."""
-        for _ in range(self.chance.randint(1, 10)):
-            partition = self.chance.randrange(PARTITIONS)
-            account = self.chance.choice([None, None, "a", "b"])
-            state = self.chance.randint(1, 2) if account else 0
-            self.logs[partition].append(Spec(self.chance.choice(self._visitors), account, state))
-            self._admit(partition, len(self.logs[partition]) - 1)
-
-    def _admit(self, partition: int, offset: int) -> None:
-        ticket = Ticket(FakeRecord(partition=partition, offset=offset), self.progress[partition], self.tally, 2_000)
-        if not self.progress[partition].start(offset, ticket):
-            return
-        ticket.admit(1)
-        self.tally.received[EventType.TRACK] += 1
-        self._admitted += 1
-        body = str(self._admitted).encode()
-        ticket.hold(body)
-        lane, account, state = self.logs[partition][offset]
-        delivery = Delivery(Request(Route.SEGMENTIO, lane, body, account, state), ticket, EventType.TRACK, None, None)
-        self.destination.arrivals[body] = Arrival(self._admitted, delivery)
-        self.senders.add(delivery)
-
-    async def rebalance(self) -> None:
-        """A partition is taken away, drained for a while, and comes back at once, at its commit."""
-        partition = self.chance.randrange(PARTITIONS)
-        old = self.progress[partition]
-        old.closing = True
-        self.senders.drop_closing()
-        deadline = _now() + self.chance.choice([0, 0.1, 2])
-        while _now() < deadline and any(d.ticket.progress is old for d in self.senders.lanes.in_flight()):
-            await asyncio.sleep(0.01)
-        release(old, self.tally)
-        watermark = old.watermark
-        assert watermark is not None
-        finished = OffsetMap(b"a-writer", 0, tuple(old.runs()))
-        self.progress[partition] = Progress.restored("t", partition, watermark, finished)
-        for offset in range(watermark, len(self.logs[partition])):
-            self._admit(partition, offset)
-
-    async def happen(self) -> None:
-        """One random event, and perhaps some time."""
-        dice = self.chance.random()
-        if dice < 0.55:
-            self.produce()
-        elif dice < 0.6:
-            await self.rebalance()
-        elif dice < 0.7:
-            self.destination.change_mood()
-        elif dice < 0.74:
-            self.senders.pause(paused=self.chance.random() < 0.5)
-        elif dice < 0.77:
-            self.senders.probe_now()
-        if self.chance.random() < 0.7:
-            await asyncio.sleep(self.chance.choice([0, 0.001, 0.05, 1, 15]))
-
-    async def settle(self) -> None:
-        """The trouble is over: all that is open comes to its end."""
-        self.destination.faulty = False
-        self.senders.pause(paused=False)
-        deadline = _now() + SETTLE_S
-        while self.tally.open_events and _now() < deadline:
-            await asyncio.sleep(10)
-
-    async def live(self) -> None:
-        """The whole story."""
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self.senders.run(self.senders.gate.limit))]
-            running.append(tasks.create_task(self.letterbox.run()))
-            for _ in range(self.chance.choice([20, 80])):
-                await self.happen()
-            await self.settle()
-            for task in running:
-                task.cancel()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 def check_every_lane_is_in_exactly_one_place(lanes: Lanes) -> None:
-    """In flight, ready, waiting for its retry, or waiting for an older version of its account."""
-    waiting = (lane for runs in lanes._runs.values() for run in runs for lane in run.waiting)
+    """In flight, ready, set aside, waiting for its retry, or waiting for an older version of its account."""
+    waiting = (lane for runs in lanes._runs._runs.values() for run in runs for lane in run.waiting)
     retrying = (lane for due, _, lane in lanes._retries if lane.due == due)
     flying = (lane for lane in lanes._lanes.values() if lane.in_flight)
-    places = Counter(id(lane) for place in (waiting, retrying, flying, lanes.ready) for lane in place)
+    places = Counter(id(lane) for place in (waiting, retrying, flying, lanes.ready, lanes.aside) for lane in place)
     assert places == dict.fromkeys(map(id, lanes._lanes.values()), 1)
+    assert all(lane.aside for lane in lanes.aside)
+
+
+def check_what_is_set_aside_is_probed(senders: Senders) -> None:
+    """An open gate would never look at it again."""
+    assert not senders.lanes.aside or senders.gate.probing
 
 
 def check_runs_count_their_deliveries(lanes: Lanes) -> None:
     """A count that is too high would block an account for ever, one too low would let versions overtake."""
     deliveries = (delivery for lane in lanes._lanes.values() for delivery in lane.queue)
     standing = Counter(id(delivery.run) for delivery in deliveries if delivery.run is not None)
-    assert {id(run): run.count for runs in lanes._runs.values() for run in runs} == standing
+    assert {id(run): run.count for runs in lanes._runs._runs.values() for run in runs} == standing
 
 
 def check_conservation(tally: Tally, progress: Sequence[Progress]) -> None:
@@ -300,6 +58,21 @@ def check_conservation(tally: Tally, progress: Sequence[Progress]) -> None:
     assert tally.unaccounted(really_open) == 0
     assert tally.open_events == really_open
     assert tally.open_bytes == sum(ticket.held_bytes for ticket in tickets)
+
+
+def check_bounds(world: World) -> None:
+    """However long the trouble lasts, no partition, no lane and no memory holds more than it may."""
+    share = world.pressure.share(PARTITIONS)
+    assert world.tally.open_events < MOST_OPEN + PARTITIONS * POLL
+    if not world.seen["trickled"]:
+        assert all(progress.open_records_count < share + POLL for progress in world.progress)
+        lengths = map(len, world.senders.lanes._lanes.values())
+        assert max(lengths, default=0) < world.max_lane + PARTITIONS * POLL
+    assert world.senders.gate.in_flight <= world.limit
+    memory = world.memory
+    assert len(memory._writes) <= world.ids
+    assert len(memory._pairs) <= world.ids
+    assert len(memory._order) == len(memory._delivered) <= world.message_ids
 
 
 def check_nobody_sleeps_over_work(senders: Senders, now: float, next_timer: float | None) -> None:
@@ -315,23 +88,49 @@ def _may_go_at(gate: Gate, lanes: Lanes, now: float) -> float:
     sendable = any(_stands_first(lanes, lane) for lane in lanes.ready)
     due = inf if (found := lanes.next_due()) is None else found
     wait_s = gate.wait_s(now, ready=bool(lanes.ready))
-    if sendable or (due < inf and (gate.probing or wait_s)):
+    if sendable or lanes.aside or (due < inf and gate.probing):
         return now + wait_s
-    return due if wait_s == 0.0 else inf
+    return max(due, now + wait_s)
 
 
 def _stands_first(lanes: Lanes, lane: Lane) -> bool:
-    run: Run | None = lane.queue[0].run
-    return run is None or lanes._runs[run.account][0] is run
+    run = lane.queue[0].run
+    return run is None or lanes._runs.may_go(run)
 
 
 def check_all_is_settled(world: World) -> None:
-    """The end: nothing is open, everything is committed, and the destination had its say about every record."""
+    """The end: nothing is open, everything is committed, and each record has its end, for a reason that holds."""
     assert world.tally.open_events == 0, "not settled though the trouble is over"
     assert len(world.senders.lanes) == 0
-    assert [p.watermark for p in world.progress] == [len(log) for log in world.logs]
-    records = {(partition, offset) for partition, log in enumerate(world.logs) for offset in range(len(log))}
-    assert world.destination.ended == records
+    assert [p.watermark for p in world.progress] == [len(log.specs) for log in world.logs]
+    ended = world.destination.ended | world.letterbox.parked
+    for place, spec in _records(world):
+        if place not in ended:
+            assert spec.identity in world.destination.identities or spec.values, f"{place} is lost"
+            assert spec.account is None or (spec.lane, spec.account) in world.destination.links
+
+
+def _records(world: World) -> list[tuple[tuple[int, int], Spec]]:
+    return [((p, offset), spec) for p, log in enumerate(world.logs) for offset, spec in enumerate(log.specs)]
+
+
+def check_the_newest_won(world: World) -> None:
+    """Each field at Pendo has the value of the newest event, or of one newer still that was given up.
+
+    A repeat of what Pendo took is no news, and Pendo may have taken what we were told it had not.
+    """
+    newest: dict[tuple[str, str], tuple[Stamp, int]] = {}
+    destination = world.destination
+    given_up = world.letterbox.parked | destination.opted_out
+    for (partition, offset), spec in _records(world):
+        repeat = (partition, offset) not in destination.ended and spec.identity in destination.identities
+        if (partition, offset) not in given_up and not repeat:
+            for name, value in spec.values or ():
+                said = (spec.stamp(partition, offset), value)
+                newest[spec.key, name] = max(newest.get((spec.key, name), said), said)
+    for place, (stamp, value) in newest.items():
+        written = destination.fields[place]
+        assert written.value == value or written.stamp > stamp, f"{place} is {written}, not {value} of {stamp}"
 
 
 async def simulate(seed: int) -> World:
@@ -342,14 +141,19 @@ async def simulate(seed: int) -> World:
 
     def check(next_timer: float | None) -> None:
         check_every_lane_is_in_exactly_one_place(world.senders.lanes)
+        check_what_is_set_aside_is_probed(world.senders)
         check_runs_count_their_deliveries(world.senders.lanes)
         check_conservation(world.tally, world.progress)
+        check_bounds(world)
         check_nobody_sleeps_over_work(world.senders, loop.time(), next_timer)
         world.states.add(world.senders.gate.state)
+        world.seen["doubt"] += world.senders.gate.in_doubt
 
     loop.check_when_quiet(check)
     await world.live()
     check_all_is_settled(world)
+    if world.destination.remembers:
+        check_the_newest_won(world)
     return world
 
 
@@ -368,9 +172,14 @@ def test_whatever_happens_order_holds_nothing_is_lost_and_nobody_sleeps_over_wor
     """Each chunk of seeds must have met every kind of trouble, else it proves nothing."""
     worlds = [live_through(seed) for seed in range(first, first + CHUNK)]
     assert set.union(*(world.states for world in worlds)) == set(GateState)
-    assert sum(world.letterbox.acknowledged for world in worlds) > 0
+    letters = reduce(add, (world.letterbox.reasons for world in worlds))
+    assert set(letters) == {Reason.REFUSED, Reason.FORBIDDEN, Reason.EXHAUSTED, Reason.BLOCKING}
+    settled = reduce(add, (world.tally.settled for world in worlds))
+    reasons = {reason for _, _, reason in settled}
+    assert reasons >= {Reason.STALE, Reason.UNCHANGED, Reason.REPEAT, Reason.OPTED_OUT}
+    assert set(reduce(add, (world.seen for world in worlds))) == {"kept", "asleep", "doubt", "trickled"}
     assert sum(world.tally.released for world in worlds) > 0
-    assert sum(world.tally.settled.total() for world in worlds) > 100 * CHUNK
+    assert settled.total() > 100 * CHUNK
 
 
 def test_a_seed_tells_the_same_story_each_time() -> None:

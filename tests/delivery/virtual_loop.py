@@ -44,6 +44,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._jumping.now_s
 
+    def jump(self, seconds: float) -> None:
+        """The process is stopped for so long: when it goes on, all that came due meanwhile is due at once."""
+        self._jumping.now_s += seconds
+
     def check_when_quiet(self, check: QuietCheck | None) -> None:
         """Call this at every moment at which nothing can run before the next timer."""
         self._jumping.check = check

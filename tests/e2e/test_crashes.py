@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from consumer.delivery.limit import START
 from consumer.kafka.offset_map import decode
 from consumer.sandbox.simulator import Simulator
 from consumer.sandbox.simulator_faults import Answer, Latency, Rule
@@ -160,7 +161,7 @@ async def test_a_stop_without_a_broker_ends_within_its_deadline(own_broker: Apac
     pipe.simulator.faults.add(Rule(answer=Answer(delay_s=2.0)))
     async with pipe.process(**settings) as service:
         await pipe.produce([event(n, user=f"u{n}") for n in range(20)])
-        await service.until(lambda m: m.sum("requests_in_flight") >= 20)
+        await service.until(lambda m: m.sum("requests_in_flight") >= START)
         await own_broker.kill()
         await service.until(lambda m: m.sum("events_settled_total") >= 20)
         async with asyncio.timeout(20):

@@ -32,6 +32,17 @@ async def test_topics_are_told_and_again_after_an_outage() -> None:
         await cluster.close()
 
 
+async def test_partitions_of_all_topics_are_told_and_none_is_created() -> None:
+    """A process's share of the quota is told by them."""
+    async with EmbeddedBroker() as broker:
+        cluster = Cluster({"bootstrap_servers": [broker.bootstrap]})
+        await broker.create_topics(["one"], 1)
+        await broker.create_topics(["three"], 3)
+        assert await cluster.partitions() == {"one": 1, "three": 3}
+        assert await cluster.topics() == {"one", "three"}
+        await cluster.close()
+
+
 class Mute:
     """Takes connections and never answers; knows how many are open."""
 

@@ -1,10 +1,6 @@
-"""Progress against a model: committed never passes what is open, and a restart brings back exactly what was open."""
+"""Progress: committed never passes what is open, and a restart brings back exactly what was open."""
 
 from dataclasses import dataclass
-
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from consumer.kafka.offset_map import decode, encode
 from consumer.kafka.progress import Progress
@@ -42,6 +38,15 @@ def test_after_a_restart_exactly_the_unfinished_come_back() -> None:
     again = _restart(progress)
     assert [offset for offset in range(c, e + 1) if again.start(offset, Work())] == [c, e]
     assert again.watermark == c
+
+
+def test_a_restored_progress_tells_the_same_as_the_one_before() -> None:
+    """A commit right after a restart must not forget what the last one called finished."""
+    progress = _started(range(10, 20))
+    for offset in (10, 12, 13, 16):
+        progress.finish(offset)
+    again = _restart(progress)
+    assert (again.watermark, again.runs()) == (progress.watermark, progress.runs()) == (11, [1, 2, 2, 1])
 
 
 def test_watermark_waits_for_the_oldest_open_record() -> None:
@@ -95,67 +100,13 @@ def test_expired_records_are_passed_over_and_counted() -> None:
     assert Progress("t", 0, 3).skip_to(10) == 7
 
 
-class Restarts(RuleBasedStateMachine):
-    """Random starts, finishes, commits, crashes and log gaps, beside sets of plain integers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.progress = Progress("t", 0, 0)
-        self.log_end = 0
-        self.started: set[int] = set()
-        self.finished: set[int] = set()
-        self.committed: tuple[int, str] = (0, "")
-        self.finished_at_commit: set[int] = set()
-
-    @rule(count=st.integers(1, 20), gap=st.integers(0, 3))
-    def poll(self, count: int, gap: int) -> None:
-        """Read on, past a gap."""
-        self.log_end += gap
-        for offset in range(self.log_end, self.log_end + count):
-            assert self.progress.start(offset, Work())
-            self.started.add(offset)
-        self.log_end += count
-
-    @precondition(lambda self: self.started - self.finished)
-    @rule(data=st.data())
-    def finish(self, data: st.DataObject) -> None:
-        """Finish any open record."""
-        offset = data.draw(st.sampled_from(sorted(self.started - self.finished)))
-        self.progress.finish(offset)
-        self.finished.add(offset)
-
-    @rule()
-    def commit(self) -> None:
-        """Write watermark and map."""
-        watermark = self.progress.watermark
-        assert watermark is not None
-        assert watermark >= self.committed[0], "never backwards within an epoch"
-        self.committed = (watermark, encode(watermark, self.progress.runs(), TAG))
-        self.finished_at_commit = set(self.finished)
-
-    @rule()
-    def crash(self) -> None:
-        """Start again from the last commit, and read the log from there."""
-        offset, metadata = self.committed
-        self.progress = Progress.restored("t", 0, offset, decode(metadata, offset))
-        again = {o for o in sorted(self.started) if o >= offset and self.progress.start(o, Work())}
-        assert again == self.started - self.finished_at_commit, "exactly what no commit called finished"
-        self.finished = set(self.finished_at_commit)
-
-    @invariant()
-    def nothing_unfinished_is_committed(self) -> None:
-        """The watermark never passes an open record, and the runs name exactly the finished ones."""
-        watermark = self.progress.watermark
-        assert watermark is not None
-        unfinished = self.started - self.finished
-        assert all(offset >= watermark for offset in unfinished)
-        offset = watermark
-        for index, length in enumerate(self.progress.runs()):
-            covered = set(range(offset, offset + length))
-            assert not (covered & unfinished if index % 2 else covered & self.finished)
-            offset += length
-        assert all(finished < offset for finished in self.finished if finished >= watermark)
-
-
-TestRestarts = Restarts.TestCase
-TestRestarts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_what_lies_finished_beyond_the_watermark_is_counted() -> None:
+    """By it a failing head is told from an outage: most of what is behind it went through."""
+    progress = _started(range(10))
+    assert progress.finished_beyond == 0
+    for offset in (3, 5, 6):
+        progress.finish(offset)
+    assert progress.finished_beyond == 3
+    progress.finish(0)
+    assert progress.finished_beyond == 3, "nothing beyond the watermark"
+    assert Progress("t", 0).finished_beyond == 0

@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import OffsetMetadataTooLargeError
+from aiokafka.structs import TopicPartition
 
 from consumer.config.settings import KafkaSettings
 from consumer.errors import BrokerError
 from consumer.kafka import source as module
 from consumer.kafka.cluster import Cluster
+from consumer.kafka.offset_map import encode, without_runs
 from consumer.kafka.records import Partition, Record
 from consumer.kafka.security import client_options
 from consumer.kafka.source import Source
@@ -22,6 +25,7 @@ from tests.support.apache import ApacheKafka
 
 TOPIC = "events"
 P0 = Partition(TOPIC, 0)
+MAX_OPEN_BYTES = 64 * 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +61,7 @@ class Bench:
         )
         options = client_options(settings)
         self.cluster = Cluster(options)
-        self.source = Source(settings, options, self.cluster)
+        self.source = Source(settings, options, self.cluster, max_open_bytes=MAX_OPEN_BYTES)
         self.group = Group()
 
     async def read(self, count: int) -> list[Record]:
@@ -182,7 +186,7 @@ async def test_a_commit_ends_in_time_with_the_broker_killed_and_a_poll_shows_not
 def test_what_the_service_rests_on_is_set_whatever_the_options_say(key: str) -> None:
     """Each default of the client would lose records, or repeat them."""
     settings = KafkaSettings.model_construct(consumer_options={key: "odd"}, topics=(TOPIC,))
-    options = Source(settings, {}, Cluster({}))._options
+    options = Source(settings, {}, Cluster({}), max_open_bytes=MAX_OPEN_BYTES)._options
     assert {name: options[name] for name in ("enable_auto_commit", "auto_offset_reset", "isolation_level")} == {
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
@@ -191,6 +195,123 @@ def test_what_the_service_rests_on_is_set_whatever_the_options_say(key: str) -> 
     assert options["max_poll_interval_ms"] == 24 * 3600 * 1000
     assert options["rebalance_timeout_ms"] > 1000 * settings.rebalance_drain_s
     assert len(options["partition_assignment_strategy"]) == 1
+
+
+class Coordinator:
+    """Of aiokafka's, only whether it is a member."""
+
+    generation = 3
+
+
+class Client:
+    """aiokafka's consumer, as far as commits and polls go: of a broker that takes so much metadata."""
+
+    def __init__(self, takes: int) -> None:
+        self.takes = takes
+        self.taken: list[dict[TopicPartition, tuple[int, str]]] = []
+        self.asked: list[tuple[set[TopicPartition], int, int]] = []
+        self.topics = {TOPIC: {0, 1, 2}, "more": {0}}
+        self._coordinator: Coordinator | None = Coordinator()
+
+    async def commit(self, offsets: dict[TopicPartition, tuple[int, str]]) -> None:
+        """Take a commit, or find its metadata too large."""
+        if max(len(metadata) for _, metadata in offsets.values()) > self.takes:
+            raise OffsetMetadataTooLargeError
+        self.taken.append(offsets)
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, Any]:
+        """Nothing has arrived."""
+        self.asked.append((set(partitions), timeout_ms, max_records))
+        return {}
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        """What the client knows."""
+        return self.topics.get(topic)
+
+
+def with_client(takes: int = 4096, max_open_bytes: int = MAX_OPEN_BYTES, **more: Any) -> tuple[Source, Client]:
+    """A source whose client is put in its place."""
+    settings = KafkaSettings.model_construct(topics=(TOPIC, "more"), **more)
+    source, client = Source(settings, {}, Cluster({}), max_open_bytes=max_open_bytes), Client(takes)
+    source._consumer = cast("AIOKafkaConsumer", client)
+    return source, client
+
+
+RUNS = [2, 1] * 3 + list(range(1, 200))
+MAP = encode(7, RUNS[:200], b"a-writer", 3)
+SHORT = without_runs(MAP, 7)
+
+
+@pytest.mark.parametrize(
+    ("takes", "told"), [(4096, MAP), (len(MAP) - 1, SHORT), (len(SHORT), SHORT), (len(SHORT) - 1, ""), (0, "")]
+)
+async def test_a_broker_that_takes_little_metadata_gets_less_of_it(takes: int, told: str) -> None:
+    """First the runs go, whose loss only costs repeats; then the writer and the flags; the offset stands."""
+    source, client = with_client(takes)
+    await source.commit({P0: (7, MAP)})
+    assert client.taken == [{TopicPartition(TOPIC, 0): (7, told)}]
+
+
+async def test_a_broker_that_takes_little_metadata_is_complained_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commits go out many times a second."""
+    source, client = with_client(0)
+    for offset in (7, 8, 9):
+        await source.commit({P0: (offset, MAP)})
+    assert len(client.taken) == 3
+    assert capsys.readouterr().out.count("offset.metadata.max.bytes") == 1
+
+
+@pytest.mark.parametrize("coordinator", [None, "thrown out"])
+async def test_a_process_that_is_no_member_commits_nothing(coordinator: str | None) -> None:
+    """The client would do it as nobody in particular, over what the members have committed since."""
+    source, client = with_client()
+    if coordinator is None:
+        client._coordinator = None
+    elif client._coordinator is not None:
+        client._coordinator.generation = -1
+    with pytest.raises(BrokerError, match="not a member"):
+        await source.commit({P0: (7, MAP)})
+    assert client.taken == []
+
+
+async def test_a_poll_that_names_partitions_asks_for_those_and_waits_less() -> None:
+    """Records of the others do not end its wait."""
+    source, client = with_client()
+    await source.poll(7)
+    await source.poll(8, [P0])
+    assert client.asked == [(set(), 200, 7), ({TopicPartition(TOPIC, 0)}, 20, 8)]
+
+
+def test_the_groups_partitions_are_counted_as_the_client_knows_them_now() -> None:
+    """A topic may grow; one that is not known yet counts nothing."""
+    source, client = with_client()
+    assert source.partition_count == 4
+    client.topics = {TOPIC: set(range(12))}
+    assert source.partition_count == 12
+
+
+@pytest.mark.parametrize(
+    ("max_open_bytes", "partitions", "each"),
+    [
+        (64 << 20, 1, 512 << 10),
+        (64 << 20, 64, 256 << 10),
+        (64 << 20, 4096, 16 << 10),
+        (1 << 20, 8, 32 << 10),
+        (64 << 20, 0, 512 << 10),
+    ],
+)
+def test_the_client_reads_a_quarter_of_the_byte_bound_ahead(max_open_bytes: int, partitions: int, each: int) -> None:
+    """Shared by all partitions that there are, within what is sensible for one; it counts as held."""
+    source, _ = with_client(max_open_bytes=max_open_bytes, consumer_options={})
+    assert source._share_prefetch(partitions) == each
+    source._partition_bytes = each
+    assert source.prefetched_bytes(3) == 3 * each
+
+
+def test_an_operators_own_prefetch_is_used_and_counted() -> None:
+    """`consumer_options` may name it."""
+    source, _ = with_client(consumer_options={"max_partition_fetch_bytes": 1234})
+    assert source._share_prefetch(8) == 1234
 
 
 @pytest.mark.apache
@@ -205,6 +326,28 @@ async def test_the_metadata_of_a_commit_comes_back_and_one_too_large_is_committe
             assert await source.committed([P0, p1]) == {P0: (1, "a map")}
             await source.commit({P0: (2, "x" * 101), p1: (3, "small")})
             assert await source.committed([P0, p1]) == {P0: (2, ""), p1: (3, "")}
+            assert len(MAP) > 100 > len(SHORT)
+            await source.commit({P0: (7, MAP)})
+            assert await source.committed([P0]) == {P0: (7, SHORT)}
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(60)
+async def test_a_member_that_the_group_threw_out_commits_nothing_until_it_has_joined_again() -> None:
+    """On a real group: it does not know until its next heartbeat, and then must not write over others' commits."""
+    async with ApacheKafka() as kafka:
+        await kafka.create_topics([TOPIC])
+        async with joined(kafka.bootstrap) as made:
+            await made.source.commit({P0: (1, "mine")})
+            async with admin_client(kafka.bootstrap) as admin:
+                coordinator = made.source._client._coordinator
+                assert coordinator is not None
+                coordinator.reset_generation()
+                with pytest.raises(BrokerError, match="not a member"):
+                    await made.source.commit({P0: (0, "late")})
+                assert (await admin.list_consumer_group_offsets("pendo-consumer", partitions=[TopicPartition(*P0)]))[
+                    TopicPartition(*P0)
+                ].offset == 1
 
 
 @pytest.mark.apache

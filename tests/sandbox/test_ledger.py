@@ -62,6 +62,21 @@ def test_a_lost_dead_letter_is_told() -> None:
     assert problems(letters=[]) == [f"1 lost: {POISON.identity}"]
 
 
+def group(message_id: str, time: str) -> Produced:
+    value = b'{"type":"group","userId":"u","groupId":"g","timestamp":"%s"}' % time.encode()
+    return replace(record(message_id), type=EventType.GROUP, value=value)
+
+
+def test_a_group_that_a_newer_one_of_its_account_replaced_is_not_lost() -> None:
+    """But it must be counted as suppressed; and one that is newer than all that arrived is lost."""
+    older, newer = group("old", "2026-01-01T00:00:00Z"), group("new", "2026-01-02T00:00:00Z")
+    produced = (*PRODUCED, older, newer)
+    settled = {**GOOD.settled, ("group", "delivered", ""): 1, ("group", "suppressed", "stale"): 1}
+    assert problems(produced=produced, accepted={"a": 1, "b": 1, "new": 1}, settled=settled) == []
+    found = problems(produced=produced, accepted={"a": 1, "b": 1, "old": 1}, settled=settled)
+    assert "1 lost: new" in found
+
+
 def test_an_event_accepted_twice_is_told() -> None:
     assert problems(accepted={"a": 1, "b": 2}) == ["1 found more than once: b"]
 

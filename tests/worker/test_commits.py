@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from consumer.errors import BrokerError
-from consumer.kafka.offset_map import decode
+from consumer.kafka.offset_map import MAX_TEXT_BYTES, decode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.worker.commits import MIN_INTERVAL_S, Commits, due
@@ -48,15 +48,18 @@ class Bench:
     def __init__(self, interval_s: float = 60.0) -> None:
         self.kafka = Kafka()
         self.progress = Progress("events", 0, 10)
+        self.owned = [self.progress]
         self.settled = 0
         self.in_flight = 4
+        self.flags = 0
         self.commits = Commits(
             self.kafka,
             tag=TAG,
             interval_s=interval_s,
-            owned=lambda: [self.progress],
+            owned=lambda: self.owned,
             settled=lambda: self.settled,
             in_flight=lambda: self.in_flight,
+            flags=lambda: self.flags,
         )
         for offset in range(10, 30):
             self.progress.start(offset, Work())
@@ -213,3 +216,76 @@ async def test_the_interval_brings_a_commit_and_a_failed_one_comes_again() -> No
         await asyncio.wait([task])
     assert 1 <= bench.commits.results["failed"] <= 3, "a failed commit waits for its interval"
     assert [taken[P0][0] for taken in bench.kafka.taken] == [11]
+
+
+async def test_flags_travel_with_every_commit(bench: Bench) -> None:
+    """Whoever goes on from it must know that a flood was stopped."""
+    bench.settle(10)
+    bench.flags = 5
+    assert await bench.commit()
+    [(offset, metadata)] = [taken[P0] for taken in bench.kafka.taken]
+    told = decode(metadata, offset)
+    assert told is not None
+    assert told.flags == 5
+    assert bench.progress.committed_flags == 5
+
+
+async def test_a_change_of_flags_is_committed_at_once_though_nothing_was_settled(running: Bench) -> None:
+    """Both ways: a flood that is over must not begin again at the next restart."""
+    for flags, commits in ((1, 1), (0, 2)):
+        running.flags = flags
+        await asyncio.sleep(4 * MIN_INTERVAL_S)
+        assert len(running.kafka.taken) == commits
+        offset, metadata = running.kafka.taken[-1][P0]
+        told = decode(metadata, offset)
+        assert told is not None
+        assert told.flags == flags
+
+
+async def test_flags_that_could_not_be_committed_are_committed_later() -> None:
+    """They stay new until a commit is confirmed."""
+    bench = Bench(interval_s=0.1)
+    bench.flags, bench.kafka.refuse = 1, True
+    assert not await bench.commit()
+    assert bench.progress.committed_flags == 0
+    bench.kafka.refuse = False
+    assert await bench.commit()
+    assert bench.progress.committed_flags == 1
+
+
+async def test_a_proof_commits_what_is_ours_though_nothing_is_new(bench: Bench) -> None:
+    """Whether the group still takes it is what is asked."""
+    bench.settle(10)
+    assert await bench.commit()
+    assert await bench.commits.prove()
+    assert [taken[P0][0] for taken in bench.kafka.taken] == [11, 11]
+    bench.kafka.refuse = True
+    assert not await bench.commits.prove()
+
+
+async def test_nothing_to_commit_proves_nothing() -> None:
+    """A process that owns no partition, or has given them up, learns nothing about them."""
+    bench = Bench()
+    bench.owned = []
+    assert await bench.commits.commit([])
+    assert not await bench.commits.prove()
+    assert bench.kafka.taken == []
+
+
+async def test_how_full_the_map_was_is_noted_with_the_commit(bench: Bench) -> None:
+    """Reading waits by it."""
+    assert bench.progress.map_share == 0.0
+    for offsets in ((10,), range(12, 30, 2)):
+        bench.settle(*offsets)
+        await bench.commit()
+        assert bench.progress.map_share == len(bench.kafka.taken[-1][P0][1]) / MAX_TEXT_BYTES > 0.0
+
+
+async def test_a_loop_that_stands_still_shows(running: Bench) -> None:
+    """Liveness asks how long ago it last turned."""
+    await asyncio.sleep(3 * MIN_INTERVAL_S)
+    assert running.commits.idle_s() < 2 * MIN_INTERVAL_S
+    running.kafka.slow_s = 0.3
+    running.settle(10, 11, 12, 13)
+    await asyncio.sleep(0.3)
+    assert running.commits.idle_s() > 0.15

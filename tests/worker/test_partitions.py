@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
 import pytest
 
+from consumer.delivery.lease import Hold
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.errors import BrokerError
@@ -20,8 +21,10 @@ from consumer.outcomes import EventType, Outcome, Reason
 from consumer.segment.events import Event
 from consumer.worker import partitions
 from consumer.worker.admission import Admission
-from consumer.worker.partitions import Partitions, StartFrom
+from consumer.worker.beginnings import StartFrom
+from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
+from consumer.worker.pressure import Pressure
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 TAG = b"a-writer"
@@ -38,9 +41,17 @@ class Kafka:
         self.asked_times: list[int] = []
         self.fail = False
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.while_committed: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def partition_count(self) -> int:
+        """As `Source.partition_count`."""
+        return len(self.first_end)
 
     async def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str]]:
         """As `Source.committed`."""
+        if self.while_committed is not None:
+            await self.while_committed()
         if self.fail:
             raise BrokerError("no answer")
         return {p: self.commits[p] for p in partitions if p in self.commits}
@@ -63,19 +74,46 @@ class Kafka:
 
 @dataclass
 class Engine:
-    """The delivery engine, as far as a revoke sees it."""
+    """The delivery engine, as far as a rebalance sees it.
+
+    Attributes:
+        busy: Whether something is in flight.
+        held: Why nothing is sent.
+        dropped: How often it was to forget what went back to Kafka.
+        shares: Of the group's partitions, as it was told.
+        flags: Those that it took over.
+    """
 
     busy: bool = False
+    held: set[Hold] = field(default_factory=set)
     dropped: int = 0
+    shares: list[tuple[int, int]] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
 
-    def drop_closing(self) -> None:
-        """Forget what is not in flight."""
+    def hold(self, why: Hold) -> None:
+        """As the routes."""
+        self.held.add(why)
+
+    def free(self, why: Hold) -> None:
+        """As the routes."""
+        self.held.discard(why)
+
+    def drop_released(self) -> None:
+        """As the routes."""
         self.dropped += 1
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:
-        """Whether something is in flight."""
+        """As the routes."""
         assert progresses
         return self.busy
+
+    def own(self, partitions: int, of: int) -> None:
+        """As the routes."""
+        self.shares.append((partitions, of))
+
+    def take_over(self, flags: int) -> None:
+        """As the routes."""
+        self.flags.append(flags)
 
 
 @dataclass
@@ -100,14 +138,34 @@ class Bench:
         self.tally = Tally()
         self.steps: list[tuple[str, int | None]] = []
         self.partitions = Partitions(
-            self.kafka, self.engine, start_from=start_from, drain_s=drain_s, tally=self.tally, commit=self._commit
+            self.kafka,
+            self.engine,
+            start_from=start_from,
+            drain_s=drain_s,
+            tag=TAG,
+            tally=self.tally,
+            commit=self._commit,
         )
 
     async def _commit(self, progresses: Iterable[Progress]) -> bool:
+        assert Hold.REBALANCE in self.engine.held
         for progress in progresses:
-            assert progress.closing
             self.steps.append(("busy" if self.engine.busy else "quiet", progress.watermark))
+            assert progress.watermark is not None
+            partition = Partition(progress.topic, progress.partition)
+            self.kafka.commits[partition] = (progress.watermark, encode(progress.watermark, progress.runs(), TAG))
         return True
+
+    async def rebalance(self, *partitions: Partition) -> None:
+        """As Kafka's client does it: all is revoked, then these are assigned and restored."""
+        await self.partitions.revoked(list(self.partitions.owned))
+        await self.own(*partitions)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing vanished, and nothing was counted twice."""
+        really_open = self.partitions.open_events()
+        return self.tally.unaccounted(really_open) == 0 and self.tally.open_events == really_open
 
     async def own(self, *partitions: Partition) -> None:
         """Have these assigned and restored."""
@@ -252,9 +310,16 @@ class Reader:
         """Join; the assignment takes its time."""
         assert assignments is self._partitions
 
-    async def poll(self, max_records: int) -> Mapping[Partition, Sequence[Record]]:
+    def prefetched_bytes(self, partitions: int) -> int:
+        """As `Source.prefetched_bytes`."""
+        return 0 * partitions
+
+    async def poll(
+        self, max_records: int, partitions: Collection[Partition] = ()
+    ) -> Mapping[Partition, Sequence[Record]]:
         """As `Source.poll`."""
         assert max_records > 0
+        assert not partitions
         if self._partitions.rebalances == 0:
             await self._partitions.assigned([P0])
             return {P0: [Raw(50, value=b"no JSON")]}
@@ -281,7 +346,16 @@ async def test_records_that_arrive_before_the_restore_are_dropped_and_come_again
     bench.kafka.commits[P0] = (48, "")
     reader = Reader(bench.partitions)
     admission = Admission(envelope_path=(), mapper=NoMapper(), outlets={}, letters=letters, tally=bench.tally)
-    polling = Polling(reader, bench.partitions, admission, tally=bench.tally, max_open_events=10, max_open_bytes=10_000)
+    polling = Polling(
+        reader,
+        bench.partitions,
+        admission,
+        pressure=Pressure(10),
+        relieve=lambda: False,
+        tally=bench.tally,
+        max_open_events=10,
+        max_open_bytes=10_000,
+    )
     task = asyncio.create_task(polling.run())
     await asyncio.sleep(0.05)
     assert letters.offsets == []
@@ -301,42 +375,198 @@ class NoMapper:
         raise AssertionError(event)
 
 
-async def test_a_revoke_commits_waits_for_what_is_in_flight_commits_again_and_releases_the_rest() -> None:
-    """What was answered in time is committed; the rest is read again by whoever has the partition next."""
+async def test_a_revoke_starts_nothing_commits_waits_for_what_is_in_flight_and_commits_again() -> None:
+    """What was answered in time is committed; the rest is kept, for it may come back."""
     bench = Bench(drain_s=5.0)
     await bench.own(P0, P1)
     done, flying, waiting, other = (*bench.open(0, 1, 2), *bench.open(0, partition=P1))
     settle(done)
     bench.engine.busy = True
-    progress = bench.partitions.owned[P0]
     revoking = asyncio.create_task(bench.partitions.revoked([P0]))
     await asyncio.sleep(0.05)
     assert not revoking.done()
-    assert progress.closing
-    assert flying.closing
-    assert bench.engine.dropped == 1
+    assert bench.engine.held == {Hold.REBALANCE}
     assert bench.partitions.open_events() == 3, "conservation holds while a partition is being given up"
+    assert {p.partition for p in bench.partitions.committable()} == {0, 1}, "a stop may commit it still"
     settle(flying)
     bench.engine.busy = False
     await asyncio.wait_for(revoking, 1)
     assert bench.steps == [("busy", 1), ("quiet", 2)]
-    assert (bench.tally.released, bench.tally.open_events) == (1, 1)
-    assert waiting.released
+    assert (bench.tally.released, bench.tally.open_events) == (0, 2)
+    assert not waiting.released
     assert not other.released
     assert set(bench.partitions.owned) == {P1}
-    assert bench.tally.unaccounted(bench.partitions.open_events()) == 0
+    assert {p.partition for p in bench.partitions.committable()} == {1}, "nor after it is over"
+    assert bench.engine.held == {Hold.REBALANCE}, "until it is clear what is ours"
+    assert bench.balanced
 
 
-async def test_a_verdict_after_the_release_settles_nothing() -> None:
-    """The event is somebody else's by then."""
+async def test_what_comes_back_goes_on_where_it_was_nothing_is_read_or_sent_twice() -> None:
+    """Nobody else has committed meanwhile: what waits is still to be sent, what was answered late counts."""
     bench = Bench(drain_s=0.05)
     await bench.own(P0)
-    [flying] = bench.open(0)
+    first, second, third = bench.open(0, 1, 2)
+    bench.partitions.owned[P0].last_read = 2
+    settle(second)
+    before = bench.partitions.owned[P0]
     bench.engine.busy = True
     await bench.partitions.revoked([P0])
+    settle(first)
+    await bench.own(P0)
+    assert bench.partitions.owned == {P0: before}
+    assert bench.kafka.sought[-1] == (P0, 3), "reading goes on behind what was read"
+    assert bench.engine.held == set()
+    assert (bench.tally.released, bench.engine.dropped) == (0, 0)
+    assert before.watermark == 2
+    settle(third)
+    assert before.watermark == 3
+    assert bench.balanced
+
+
+async def test_what_is_not_assigned_again_is_released_at_once() -> None:
+    """Somebody else sends it from now on; a verdict that comes late settles nothing here."""
+    bench = Bench(drain_s=0.05)
+    await bench.own(P0, P1)
+    [flying], [other] = bench.open(0), bench.open(0, partition=P1)
+    bench.engine.busy = True
+    await bench.partitions.revoked([P0, P1])
+    await bench.partitions.assigned([P1])
+    assert flying.released
+    assert (bench.tally.released, bench.engine.dropped) == (1, 1)
+    assert bench.engine.held == {Hold.REBALANCE}, "what is kept may be somebody else's by now"
     settle(flying)
-    assert (bench.tally.released, bench.tally.settled.total()) == (1, 0)
-    assert bench.tally.unaccounted(bench.partitions.open_events()) == 0
+    assert bench.tally.settled.total() == 0
+    await bench.partitions.restore()
+    assert not other.released
+    assert bench.engine.held == set()
+    assert bench.balanced
+
+
+@pytest.mark.parametrize(
+    "commit",
+    [(1, encode(1, [], b"somebody")), (0, ""), (1, "by hand"), None],
+    ids=["another process", "no metadata", "not ours", "gone"],
+)
+async def test_what_somebody_else_has_committed_is_not_gone_on_with(commit: tuple[int, str] | None) -> None:
+    """The partition was in other hands meanwhile: what was open is released, and it begins at that commit."""
+    bench = Bench()
+    await bench.own(P0)
+    first, old = bench.open(0, 1)
+    settle(first)
+    await bench.partitions.revoked([P0])
+    if commit is None:
+        del bench.kafka.commits[P0]
+    else:
+        bench.kafka.commits[P0] = commit
+    await bench.own(P0)
+    offset = commit[0] if commit else 0
+    assert old.released
+    assert (bench.tally.released, bench.engine.dropped) == (1, 1)
+    assert bench.kafka.sought[-1] == (P0, offset)
+    [new] = bench.open(1)
+    settle(old)
+    assert bench.partitions.owned[P0].open_offsets == 1, "a verdict of the old epoch is none of the new one's"
+    settle(new)
+    assert bench.partitions.owned[P0].watermark == 2
+    assert bench.engine.held == set()
+    assert bench.balanced
+
+
+async def test_what_is_kept_waits_while_the_broker_does_not_say_whose_commit_it_is() -> None:
+    """Nothing of it is sent or released on a guess."""
+    bench = Bench()
+    await bench.own(P0)
+    [kept] = bench.open(0)
+    await bench.partitions.revoked([P0])
+    await bench.partitions.assigned([P0])
+    bench.kafka.fail = True
+    for _ in range(3):
+        with pytest.raises(BrokerError):
+            await bench.partitions.restore()
+        assert bench.partitions.unrestored
+        assert bench.engine.held == {Hold.REBALANCE}
+        assert not kept.released
+        assert bench.balanced
+    bench.kafka.fail = False
+    await bench.partitions.restore()
+    assert not kept.released
+    assert bench.engine.held == set()
+
+
+async def test_what_is_kept_is_sent_though_a_new_partitions_beginning_is_not_known_yet() -> None:
+    """Whose commits they are is known for all at once; a log's bounds may take longer."""
+    bench = Bench()
+    await bench.own(P0)
+    [kept] = bench.open(0)
+    await bench.partitions.revoked([P0])
+    await bench.partitions.assigned([P0, P1])
+
+    async def fail() -> None:
+        raise BrokerError("no answer")
+
+    bench.kafka.meanwhile = fail
+    with pytest.raises(BrokerError):
+        await bench.partitions.restore()
+    assert bench.engine.held == set()
+    assert set(bench.partitions.owned) == {P0}
+    assert not kept.released
+    assert bench.partitions.unrestored
+    bench.kafka.meanwhile = None
+    await bench.partitions.restore()
+    assert set(bench.partitions.owned) == {P0, P1}
+    assert bench.kafka.sought.count((P0, 0)) == 2, "what goes on is not sought again"
+
+
+async def test_a_rebalance_while_the_commits_are_asked_for_decides_nothing() -> None:
+    """Neither goes the kept work on, nor is it released: the answer is of an assignment that is over."""
+    bench = Bench()
+    await bench.own(P0)
+    [kept] = bench.open(0)
+    await bench.partitions.revoked([P0])
+    await bench.partitions.assigned([P0])
+
+    async def rebalance() -> None:
+        bench.kafka.while_committed = None
+        await bench.partitions.revoked([P0])
+        await bench.partitions.assigned([P0])
+
+    bench.kafka.while_committed = rebalance
+    await bench.partitions.restore()
+    assert bench.partitions.owned == {}
+    assert bench.engine.held == {Hold.REBALANCE}
+    assert not kept.released
+    await bench.partitions.restore()
+    assert set(bench.partitions.owned) == {P0}
+    assert bench.engine.held == set()
+
+
+async def test_a_rebalance_that_leaves_nothing_ends_the_hold_too() -> None:
+    """Else what another partition brings later would never be sent."""
+    bench = Bench()
+    await bench.own(P0)
+    bench.open(0)
+    await bench.partitions.revoked([P0])
+    await bench.partitions.assigned([])
+    assert bench.engine.held == set()
+    assert bench.tally.released == 1
+    assert not bench.partitions.unrestored
+
+
+@pytest.mark.parametrize("again", [(), (P0,), (P1,), (P0, P1)])
+async def test_the_hold_of_a_rebalance_ends_with_its_restore(again: tuple[Partition, ...]) -> None:
+    """Whatever the member has got; also when a second rebalance comes before the first is restored."""
+    bench = Bench()
+    await bench.own(P0)
+    bench.open(0)
+    for assigned in ((P0, P1), again):
+        await bench.partitions.revoked([P0, P1])
+        await bench.partitions.assigned(assigned)
+    if bench.partitions.unrestored:
+        assert bench.engine.held == {Hold.REBALANCE}
+        await bench.partitions.restore()
+    assert bench.engine.held == set()
+    assert set(bench.partitions.owned) == set(again)
+    assert bench.balanced
 
 
 async def test_a_revoke_waits_no_longer_than_it_may() -> None:
@@ -348,7 +578,6 @@ async def test_a_revoke_waits_no_longer_than_it_may() -> None:
     began = monotonic()
     await bench.partitions.revoked([P0])
     assert 0.2 <= monotonic() - began < 1.0
-    assert bench.tally.released == 1
 
 
 async def test_a_revoke_of_nothing_asks_nothing() -> None:
@@ -360,36 +589,66 @@ async def test_a_revoke_of_nothing_asks_nothing() -> None:
     assert bench.engine.dropped == 0
 
 
-async def test_a_partition_that_comes_back_begins_a_new_epoch() -> None:
+async def test_a_partition_that_was_away_begins_a_new_epoch() -> None:
     """What was released may be admitted again."""
     bench = Bench()
     await bench.own(P0)
     [old] = bench.open(0)
-    await bench.partitions.revoked([P0])
-    bench.kafka.commits[P0] = (0, "")
-    await bench.own(P0)
+    await bench.rebalance(P1)
+    await bench.rebalance(P0)
     [new] = bench.open(0)
     settle(old)
     settle(new)
     assert bench.partitions.owned[P0].watermark == 1
-    assert bench.tally.unaccounted(bench.partitions.open_events()) == 0
+    assert bench.balanced
 
 
-async def test_a_stop_in_the_middle_of_a_revoke_releases_everything_once() -> None:
-    """What is being given up, too."""
+@pytest.mark.parametrize("step", ["in the revoke", "after the revoke", "before the restore", "in the restore"])
+async def test_a_stop_in_the_middle_of_a_rebalance_releases_everything_once(step: str) -> None:
+    """What is being given up or kept, too."""
     bench = Bench(drain_s=5.0)
     await bench.own(P0, P1)
     bench.open(0, 1)
     bench.open(0, partition=P1)
-    bench.engine.busy = True
-    revoking = asyncio.create_task(bench.partitions.revoked([P0]))
-    await asyncio.sleep(0.03)
-    assert bench.partitions.release_all() == 3
+    released = []
+
+    async def stop() -> None:
+        released.append(bench.partitions.release_all())
+
+    async with asyncio.timeout(2):
+        if step == "in the revoke":
+            bench.engine.busy = True
+            revoking = asyncio.create_task(bench.partitions.revoked([P0]))
+            await asyncio.sleep(0.03)
+            await stop()
+            bench.engine.busy = False
+            await revoking
+        else:
+            await bench.partitions.revoked([P0, P1])
+        if step == "after the revoke":
+            await stop()
+        await bench.partitions.assigned([P0, P1])
+        if step == "before the restore":
+            await stop()
+        if step == "in the restore":
+            bench.kafka.while_committed = stop
+            await bench.partitions.restore()
+    assert released == [3]
     assert bench.tally.released == 3
     assert bench.tally.open_events == bench.partitions.open_events() == 0
-    bench.engine.busy = False
-    await asyncio.wait_for(revoking, 1)
-    assert bench.tally.released == 3
+    assert bench.balanced
+
+
+async def test_the_engine_is_told_how_many_of_all_partitions_are_ours_and_the_flags_of_their_commits() -> None:
+    """So large a part of the quota is ours; and a flood stop that an earlier process began goes on."""
+    bench = Bench()
+    bench.kafka.commits = {P0: (3, encode(3, [], b"an-other", 5)), P1: (4, "")}
+    await bench.own(P0, P1)
+    assert bench.engine.shares == [(2, 2)]
+    assert bench.engine.flags == [5, 0]
+    await bench.rebalance(P0)
+    assert bench.engine.shares == [(2, 2), (1, 2)]
+    assert bench.engine.flags == [5, 0], "what goes on brings nothing new"
 
 
 async def test_a_topic_that_was_made_anew_begins_at_its_beginning_whatever_was_committed() -> None:
@@ -435,27 +694,32 @@ async def test_a_gap_within_the_log_is_no_loss() -> None:
     assert bench.partitions.expired == 0
 
 
-async def test_a_revoke_whose_commit_fails_in_an_unforeseen_way_still_releases() -> None:
-    """The client swallows what a callback raises: nothing may be left half-way."""
+async def test_a_revoke_whose_commit_fails_in_an_unforeseen_way_leaves_nothing_half_done() -> None:
+    """The client swallows what a callback raises: what was given up is still kept or released by the assignment."""
     bench = Bench()
-    await bench.partitions.assigned([P0])
-    await bench.partitions.restore()
+    await bench.own(P0, P1)
+    bench.open(0)
+    bench.open(0, partition=P1)
 
     async def fail(_: Iterable[Progress]) -> bool:
         raise RuntimeError("unforeseen")
 
+    bench.kafka.commits[P0] = (0, encode(0, [], TAG))
     bench.partitions._commit = fail
     with pytest.raises(RuntimeError):
-        await bench.partitions.revoked([P0])
-    assert not list(bench.partitions.progresses())
+        await bench.partitions.revoked([P0, P1])
+    assert not list(bench.partitions.committable())
+    await bench.own(P0)
+    assert (bench.tally.released, bench.tally.open_events) == (1, 1)
+    assert bench.engine.held == set()
+    assert bench.balanced
 
 
 async def test_a_revoke_never_takes_longer_than_the_group_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A commit that is never answered is given up, and the partition is released."""
+    """A commit that is never answered is given up."""
     monkeypatch.setattr(partitions, "REVOKE_COMMITS_S", 0.1)
     bench = Bench(drain_s=0.1)
-    await bench.partitions.assigned([P0])
-    await bench.partitions.restore()
+    await bench.own(P0)
 
     async def hang(_: Iterable[Progress]) -> bool:
         await asyncio.sleep(60)
@@ -464,4 +728,4 @@ async def test_a_revoke_never_takes_longer_than_the_group_waits(monkeypatch: pyt
     bench.partitions._commit = hang
     async with asyncio.timeout(5):
         await bench.partitions.revoked([P0])
-    assert not list(bench.partitions.progresses())
+    assert not list(bench.partitions.committable())

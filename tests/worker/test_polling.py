@@ -1,13 +1,14 @@
 """Polling: it reads as long as there is room, outlives Kafka's troubles, and lets others have their turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
 from consumer.delivery.lanes import Delivery
+from consumer.delivery.lease import Hold
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.errors import BrokerError
@@ -22,6 +23,7 @@ from consumer.worker import polling
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
+from consumer.worker.pressure import Pressure
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 VALUE = b'{"type": "track", "event": "e", "userId": "u"}'
@@ -54,6 +56,9 @@ class Kafka:
 
     Attributes:
         polls: How many records each poll asked for.
+        named: Which partitions each poll named; none: all.
+        assigns: Partitions that the member gets.
+        prefetched: Bytes that it holds, read ahead, of each partition.
         meanwhile: Awaited in a poll, as a rebalance is.
     """
 
@@ -64,19 +69,36 @@ class Kafka:
         self.reading: Sequence[Partition] = (P0,)
         self.positions = {P0: 0, P1: 0}
         self.polls: list[int] = []
+        self.named: list[set[Partition]] = []
+        self.prefetched = 0
+        self.assigns: Sequence[Partition] = (P0,)
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def start(self, assignments: Partitions) -> None:
         """As `Source.start`."""
         await self.joinable.wait()
-        await assignments.assigned([P0])
+        await assignments.assigned(self.assigns)
 
-    async def poll(self, max_records: int) -> Mapping[Partition, Sequence[Record]]:
+    @property
+    def partition_count(self) -> int:
+        """As `Source.partition_count`."""
+        return len(self.positions)
+
+    def prefetched_bytes(self, partitions: int) -> int:
+        """As `Source.prefetched_bytes`."""
+        return partitions * self.prefetched
+
+    async def poll(
+        self, max_records: int, partitions: Collection[Partition] = ()
+    ) -> Mapping[Partition, Sequence[Record]]:
         """As `Source.poll` on a full prefetch buffer: it answers without ever yielding."""
         self.polls.append(max_records)
+        self.named.append(set(partitions))
         if self.fail:
             raise BrokerError("polling: no coordinator")
-        batches: dict[Partition, Sequence[Record]] = {p: self._read(p, max_records) for p in self.reading}
+        batches: dict[Partition, Sequence[Record]] = {
+            p: self._read(p, max_records) for p in self.reading if not partitions or p in partitions
+        }
         if self.meanwhile is not None:
             await self.meanwhile()
         return batches
@@ -109,10 +131,14 @@ class Engine:
 
     Attributes:
         open: Deliveries that have not been settled.
+        undecided: Whether a failing head waits for others to pass.
+        relieved: How often it was asked for relief.
     """
 
     def __init__(self) -> None:
         self.open: list[Delivery] = []
+        self.undecided = False
+        self.relieved = 0
 
     def map(self, event: Event) -> Mapped:
         """As the router: the event's own bytes are the body."""
@@ -133,9 +159,26 @@ class Engine:
         """As the letterbox."""
         raise NotImplementedError(letter, owner)
 
-    def drop_closing(self) -> None:
+    def hold(self, why: Hold) -> None:
+        """As the routes: nothing goes by itself here."""
+
+    def free(self, why: Hold) -> None:
         """As the routes."""
-        self.open = [delivery for delivery in self.open if not delivery.ticket.closing]
+
+    def own(self, partitions: int, of: int) -> None:
+        """As the routes."""
+
+    def take_over(self, flags: int) -> None:
+        """As the routes."""
+
+    def relieve(self) -> bool:
+        """As the routes: whether a failing head waits for others to pass."""
+        self.relieved += 1
+        return self.undecided
+
+    def drop_released(self) -> None:
+        """As the routes."""
+        self.open = [delivery for delivery in self.open if not delivery.ticket.released]
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:
         """As the routes: nothing is ever in flight."""
@@ -151,13 +194,16 @@ class Bench:
         self.engine = Engine()
         self.tally = tally = Tally()
         self.partitions = Partitions(
-            self.kafka, self.engine, start_from="earliest", drain_s=0.1, tally=tally, commit=_commit
+            self.kafka, self.engine, start_from="earliest", drain_s=0.1, tag=b"a-writer", tally=tally, commit=_commit
         )
+        self.pressure = Pressure(max_open_events)
         outlets = {Route.SEGMENTIO: self.engine}
         self.polling = Polling(
             self.kafka,
             self.partitions,
             Admission(envelope_path=(), mapper=self.engine, outlets=outlets, letters=self.engine, tally=tally),
+            pressure=self.pressure,
+            relieve=self.engine.relieve,
             tally=tally,
             max_open_events=max_open_events,
             max_open_bytes=max_open_bytes,
@@ -355,3 +401,113 @@ async def test_a_full_prefetch_buffer_does_not_starve_other_tasks() -> None:
         await task
     other.cancel()
     assert turns >= polls - 1
+
+
+async def test_only_the_partitions_that_need_not_wait_are_named() -> None:
+    """One that has used up its share is passed over, and read on when there is room; the client's pause is not used."""
+    bench = Bench(max_open_events=1_000)
+    bench.kafka.assigns = bench.kafka.reading = (P0, P1)
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        assert bench.kafka.named[0] == set(), "all are read when none must wait"
+        bench.kafka.named.clear()
+        bench.partitions.owned[P0].map_share = 1.0
+        bench.engine.settle(len(bench.engine.open))
+        await _until(lambda: len(bench.opened()) >= 500)
+        assert {partition for partition, _ in bench.opened()} == {1}
+        assert bench.kafka.named[-1] == {P1}
+        bench.partitions.owned[P0].map_share = 0.0
+        bench.engine.settle(len(bench.engine.open))
+        await _until(lambda: any(partition == 0 for partition, _ in bench.opened()))
+
+
+async def test_when_all_must_wait_nothing_is_read() -> None:
+    """To name none would be to name all."""
+    bench = Bench(max_open_events=1_000)
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        bench.partitions.owned[P0].map_share = 1.0
+        bench.engine.settle(len(bench.engine.open))
+        polls = len(bench.kafka.polls)
+        await asyncio.sleep(5 * polling.FULL_CHECK_S)
+        assert len(bench.kafka.polls) <= polls + 1
+        assert bench.polling.idle_s() < 5 * polling.FULL_CHECK_S, "it waits, but it is alive"
+
+
+async def test_what_the_client_has_read_ahead_counts_in_the_byte_bound() -> None:
+    """But never more than half of it: with very many partitions nothing could be read else."""
+    bench = Bench(max_open_bytes=1_000)
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        bench.engine.settle(len(bench.engine.open))
+    bench.tally.open_bytes = 650
+    bench.kafka.prefetched = 300
+    assert bench.polling.room() > 0
+    bench.kafka.prefetched = 400
+    assert bench.polling.room() == 0
+    bench.tally.open_bytes = 450
+    bench.kafka.prefetched = 100_000
+    assert bench.polling.room() > 0
+    bench.tally.open_bytes = 500
+    assert bench.polling.room() == 0
+
+
+@pytest.fixture
+def often_relieved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relief is asked for a few times within a test."""
+    monkeypatch.setattr(polling, "RELIEF_INTERVAL_S", 0.02)
+
+
+@pytest.mark.usefixtures("often_relieved")
+async def test_relief_is_asked_for_now_and_then_while_reading_waits_and_never_else() -> None:
+    """It looks at all lanes that wait, which is too much for every turn."""
+    bench = Bench(max_open_events=100)
+    async with bench.running():
+        await _until(lambda: bench.polling.room() == 0)
+        await asyncio.sleep(0.2)
+        assert 2 <= bench.engine.relieved <= 12
+        assert all(progress.pressed for progress in bench.partitions.owned.values())
+        bench.engine.settle(100)
+    free = Bench(max_open_events=100_000)
+    free.kafka.reading = ()
+    async with free.running():
+        await asyncio.sleep(0.1)
+    assert free.engine.relieved == 0
+
+
+@pytest.mark.usefixtures("often_relieved")
+async def test_while_it_is_not_clear_what_a_failing_head_is_a_few_records_are_read_all_the_same() -> None:
+    """Whether it is poison shows only while others pass; yet what is open stays bounded."""
+    bench = Bench(max_open_events=1_000)
+    bench.engine.undecided = True
+    async with bench.running():
+        await _until(lambda: bench.tally.open_events >= 1_000)
+        before = len(bench.kafka.polls)
+        await asyncio.sleep(0.3)
+        assert bench.kafka.polls[before:] == [polling.TRICKLE] * 2
+        assert bench.tally.open_events == 1_000 * polling.OVERSHOOT
+
+
+@pytest.mark.usefixtures("often_relieved")
+async def test_a_trickle_reads_partitions_that_must_wait() -> None:
+    """What blocks one of them shows only by what lies behind it."""
+    bench = Bench(max_open_events=1_000)
+    bench.engine.undecided = True
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        bench.partitions.owned[P0].map_share = 1.0
+        bench.engine.settle(len(bench.engine.open))
+        polls = len(bench.kafka.polls)
+        await _until(lambda: len(bench.kafka.polls) > polls + 1)
+        assert set(bench.kafka.polls[polls:]) == {polling.TRICKLE}
+
+
+@pytest.mark.usefixtures("often_relieved")
+async def test_a_trickle_is_bounded_by_bytes_too() -> None:
+    """Large records would fill the memory long before they fill the buffer's count."""
+    bench = Bench(max_open_events=100_000, max_open_bytes=10_000)
+    bench.engine.undecided = True
+    async with bench.running():
+        await _until(lambda: bench.polling.room() == 0)
+        await asyncio.sleep(0.3)
+        assert len(bench.kafka.polls) == 1

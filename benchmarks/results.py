@@ -1,0 +1,145 @@
+"""The results: every figure that the project has set itself, measured by one command, one row after another.
+
+Names of rows and how much of each come in, lines of a table go out; a row that fails says so and stops no other. How a
+row is measured stands in its own module.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import chaos, crashes, engine, growth, handovers, lateness, machine, memory, outages, pipe, throughput
+from benchmarks.figures import Figure, to_markdown
+from benchmarks.processes import PartyError
+from benchmarks.sink import Latency
+from tests.support.apache import UnavailableError
+
+FILE: Final = Path(__file__).parent / "RESULTS.md"
+_DEADLINE_S: Final = 1_800.0
+"""Of one row; each takes a few minutes. The chaos run has a deadline of its own."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much is measured.
+
+    Attributes:
+        events: For the memory row.
+        chaos_events: For the chaos run.
+        scale: Times the other rows' own numbers.
+    """
+
+    events: int = memory.EVENTS
+    chaos_events: int = chaos.EVENTS
+    scale: float = 1.0
+
+    def of(self, number: int, least: int = 1) -> int:
+        """So many, scaled."""
+        return max(least, int(number * self.scale))
+
+
+async def _chaos(extent: Extent, say: Say) -> list[Figure]:
+    return chaos.figures(await chaos.run(extent.chaos_events, say))
+
+
+async def _crashes(extent: Extent, say: Say) -> list[Figure]:
+    kills = extent.of(crashes.KILLS)
+    return crashes.figures(await crashes.run(kills, crashes.EVENTS_BETWEEN, crashes.CONCURRENCY, say))
+
+
+async def _repeats(extent: Extent, say: Say) -> list[Figure]:
+    rounds = extent.of(handovers.ROUNDS)
+    return handovers.repeat_figures(await handovers.run(Latency.LOGNORMAL, rounds, handovers.EVENTS_BETWEEN, say))
+
+
+async def _cpu(extent: Extent, say: Say) -> list[Figure]:
+    events = extent.of(pipe.EVENTS[Latency.CONSTANT])
+    return pipe.figures(await pipe.run(events, Latency.CONSTANT, extent.of(pipe.REPEATS), say))
+
+
+async def _engine(extent: Extent, say: Say) -> list[Figure]:
+    events, repeats = extent.of(engine.EVENTS), extent.of(engine.REPEATS)
+    return engine.figures(await asyncio.to_thread(engine.run, events, repeats, say))
+
+
+async def _uniform(extent: Extent, say: Say) -> list[Figure]:
+    return throughput.uniform_figures(await throughput.run(extent.of(throughput.UNIFORM_EVENTS), 0.0, say))
+
+
+async def _zipf(extent: Extent, say: Say) -> list[Figure]:
+    return throughput.zipf_figures(await throughput.run(extent.of(throughput.ZIPF_EVENTS), throughput.SKEW, say))
+
+
+async def _latency(extent: Extent, say: Say) -> list[Figure]:
+    return lateness.figures(await lateness.run(extent.of(lateness.SECONDS), say))
+
+
+async def _memory(extent: Extent, say: Say) -> list[Figure]:
+    return memory.figures(await memory.run(extent.events, memory.DOWN_S * extent.scale, say))
+
+
+async def _growth(extent: Extent, say: Say) -> list[Figure]:
+    return growth.figures(await asyncio.to_thread(growth.run, extent.scale, extent.of(growth.ROUNDS), say))
+
+
+async def _outages(extent: Extent, say: Say) -> list[Figure]:
+    say("outages: an hour on a virtual clock")
+    hour = await asyncio.to_thread(outages.virtual_hour, outages.HOUR_S, extent.of(outages.HOUR_EVENTS))
+    real = await outages.run_real(outages.REAL_S * extent.scale, extent.of(outages.REAL_EVENTS), say)
+    return outages.figures([hour, *real])
+
+
+async def _pauses(extent: Extent, say: Say) -> list[Figure]:
+    rounds = extent.of(handovers.ROUNDS)
+    return handovers.pause_figures(await handovers.run(Latency.STEADY, rounds, handovers.EVENTS_BETWEEN, say))
+
+
+ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]]] = {
+    "chaos": _chaos,
+    "crashes": _crashes,
+    "handovers": _repeats,
+    "cpu": _cpu,
+    "engine": _engine,
+    "uniform": _uniform,
+    "zipf": _zipf,
+    "latency": _latency,
+    "memory": _memory,
+    "growth": _growth,
+    "outages": _outages,
+    "pauses": _pauses,
+}
+
+
+def measure(names: list[str], extent: Extent, say: Say) -> list[Figure]:
+    """Measure these rows, in the order of the table."""
+    return [figure for name in ROWS if name in names for figure in _row(name, extent, say)]
+
+
+def _row(name: str, extent: Extent, say: Say) -> list[Figure]:
+    deadline_s = None if name == "chaos" else _DEADLINE_S
+    try:
+        return asyncio.run(asyncio.wait_for(ROWS[name](extent, say), deadline_s))
+    except (PartyError, UnavailableError, TimeoutError, AssertionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        say(f"{name}: not measured: {error}")
+        return [Figure(what=name, case="", aim="", value="not measured", met=False, note=reason)]
+
+
+def write(figures: list[Figure], extent: Extent) -> None:
+    """Write the whole table to its file."""
+    shape = ", ".join(f"{name} {value}" for name, value in machine.shape().items())
+    missed = sum(figure.met is False for figure in figures)
+    text = (
+        "# Results\n\n"
+        "Written by `make bench ARGS=results`; do not edit. Ratios compare what was measured side by side in one run; "
+        "absolute figures belong to the machine below and to what else it did.\n\n"
+        f"- {shape}\n"
+        f"- scale {extent.scale:g}, {extent.events:,} events for memory, {extent.chaos_events:,} for chaos\n"
+        f"- {missed} of {len(figures)} not as they should be\n\n"
+        f"{to_markdown(figures)}\n"
+    )
+    FILE.write_text(text)

@@ -1,0 +1,369 @@
+"""The guards behind the promises of `docs/guarantees.md`, each as the change that takes it out.
+
+`old` stands exactly once in `file`; in its place `new` makes a plausible program without the guard. One of `tests`
+must then fail.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One guard.
+
+    Attributes:
+        name: What `docs/guarantees.md` calls it.
+        guard: What it keeps from happening.
+        file: Where it stands, below `consumer/`.
+        old: The guard.
+        new: What stands there without it.
+        tests: Ids, below `tests/`, of those that must notice; the first to fail ends the run.
+    """
+
+    name: str
+    guard: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _m(name: str, guard: str, file: str, old: str, new: str, *tests: str) -> Mutation:
+    return Mutation(name, guard, file, old, new, tests)
+
+
+_GATE = "delivery/gate.py"
+_CONSEQUENCES = "delivery/consequences.py"
+_FLOOD_STORY = "delivery/test_flood_stop.py"
+_MIXED = "delivery/test_mixed_signals.py"
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    # 1 · At least once, never lost
+    _m(
+        "watermark",
+        "nothing is committed past an open record",
+        "kafka/progress.py",
+        "return next(iter(self._open), self.next_offset)",
+        "return self.next_offset",
+        "kafka/test_progress.py",
+    ),
+    _m(
+        "map-for-another-offset",
+        "an offset map counts only for the commit that it was written with",
+        "kafka/offset_map.py",
+        "numbers[0] != base or ",
+        "",
+        "kafka/test_offset_map.py",
+    ),
+    _m(
+        "letter-acknowledged",
+        "a letter that its topic did not take is tried again, not settled",
+        "kafka/letterbox.py",
+        "            if answer is None:\n",
+        "            if True:\n",
+        "kafka/test_letterbox.py",
+    ),
+    _m(
+        "array-waits-for-all",
+        "a record is finished when its last event is settled, not its first",
+        "delivery/ticket.py",
+        "        if self.open == 0:\n",
+        "        if True:\n",
+        "delivery/test_ticket.py",
+    ),
+    _m(
+        "seek-after-restore",
+        "records that came before a partition was restored are read again",
+        "worker/partitions.py",
+        "        self._offsets.seek(partition, progress.last_read + 1)\n",
+        "",
+        "worker/test_partitions.py",
+    ),
+    # 2 · Order, and newest wins
+    _m(
+        "runs-in-order",
+        "versions of an account's traits do not overtake each other",
+        "delivery/runs.py",
+        "return self._runs[run.account][0] is run",
+        "return True",
+        "delivery/test_lanes.py",
+    ),
+    _m(
+        "stale-fields",
+        "an older event overwrites nothing newer",
+        "delivery/writes.py",
+        "if stamps.get(field, stamp) > stamp}",
+        "if False}",
+        "delivery/test_memory.py",
+    ),
+    _m(
+        "group-link",
+        "a group's link is not lost with its fields",
+        "delivery/memory.py",
+        "request.account is None or _pair(request) in self._pairs",
+        "True",
+        "delivery/test_memory.py",
+    ),
+    _m(
+        "clock-ahead",
+        "a clock that runs ahead does not freeze a field",
+        "delivery/memory.py",
+        "min(at_ms, arrived_ms + MAX_AHEAD_MS)",
+        "at_ms",
+        "delivery/test_memory.py",
+    ),
+    # 3 · Bounded
+    _m(
+        "memory-of-fields",
+        "names that are made up as they go do not fill the memory",
+        "delivery/memory.py",
+        "while len(self._writes) > self._ids or self._size > self._max_size:",
+        "while len(self._writes) > self._ids:",
+        "delivery/test_memory.py",
+    ),
+    _m(
+        "prefetch-counts",
+        "what the client reads ahead counts among the bytes",
+        "worker/polling.py",
+        "min(prefetched, self._max_open_bytes // 2)",
+        "0",
+        "worker/test_polling.py",
+    ),
+    _m(
+        "partition-share",
+        "one partition that stands still leaves room for the others",
+        "worker/pressure.py",
+        " or progress.open_records_count >= share",
+        "",
+        "worker/test_pressure.py",
+    ),
+    _m(
+        "restored-map-is-read",
+        "what a map calls open is read, however much it is",
+        "worker/pressure.py",
+        "too_much and not progress.unread",
+        "too_much",
+        "worker/test_pressure.py",
+    ),
+    _m(
+        "repeats-give-way",
+        "repeats by the ten thousand leave the loop its turns",
+        "delivery/senders.py",
+        "self._yielding = True\n                self._loop.call_soon(self._go_on)\n                break\n",
+        "pass\n",
+        _MIXED,
+    ),
+    # 4 · Poison, outage and misconfiguration
+    _m(
+        "others-must-pass",
+        "a failure counts only while nine in ten others pass",
+        "delivery/poison.py",
+        "others > 0 and accepted - lane.accepted >= HEALTHY_SHARE * others",
+        "others > 0",
+        "delivery/test_poison.py",
+    ),
+    _m(
+        "window-after-outage",
+        "nobody's retry window runs in an outage",
+        "delivery/poison.py",
+        "now - max(since, healed_at)",
+        "now - since",
+        "delivery/test_poison.py",
+    ),
+    _m(
+        "own-attempts",
+        "a head is given up only after attempts of its own",
+        "delivery/poison.py",
+        "            trouble.counted >= self._min_attempts\n            and since",
+        "            since",
+        "delivery/test_poison.py",
+    ),
+    _m(
+        "hopeless-lane-is-read-on",
+        "a visitor whose events keep failing does not stop its partition",
+        "delivery/lanes.py",
+        " and not lane.hopeless:",
+        ":",
+        _MIXED,
+    ),
+    _m(
+        "few-failures-are-no-outage",
+        "the circuit needs ten failing lanes, or all",
+        _GATE,
+        " and len(self._failing) >= min(CIRCUIT_LANES, lanes)",
+        "",
+        "delivery/test_gate.py",
+    ),
+    _m(
+        "probes-grow-apart",
+        "only the last request on the wire sets the next probe's delay",
+        _GATE,
+        "        if self.in_flight == 0:\n            self._probe_delay_s",
+        "        if True:\n            self._probe_delay_s",
+        "delivery/test_gate.py",
+    ),
+    _m(
+        "one-trial",
+        "in doubt one request goes at a time",
+        _GATE,
+        "            if self._trial_out:\n                return inf\n",
+        "",
+        "delivery/test_gate.py",
+    ),
+    _m(
+        "stall-heals-late",
+        "a request from before a stall does not heal it",
+        _GATE,
+        "        if began >= self._stalled_at:\n            self.stall = None",
+        "        self.stall = None",
+        "delivery/test_gate.py",
+    ),
+    _m(
+        "no-conviction-in-doubt",
+        "nobody is forbidden while the credential is in question",
+        _CONSEQUENCES,
+        "locked_at is None or suspended or gate.passed_at",
+        "locked_at is None or gate.passed_at",
+        "delivery/test_consequences.py",
+    ),
+    _m(
+        "forbidden-is-no-pass",
+        "a forbidden event does not prove that the credential is good",
+        _GATE,
+        "if verdict.reason is not Reason.FORBIDDEN:",
+        "if verdict.reason is not None:",
+        "delivery/test_gate.py",
+    ),
+    _m(
+        "flood-sets-aside",
+        "in a flood nothing that is refused is dead-lettered",
+        _CONSEQUENCES,
+        "        elif self._gate.flood.active:\n            self._lanes.set_aside(lane)\n",
+        "",
+        _FLOOD_STORY,
+    ),
+    _m(
+        "flood-is-sampled",
+        "probes in a flood are drawn from those set aside, too",
+        _GATE,
+        "return self._random() if self.flood.active and not self.in_doubt else 1.0",
+        "return 1.0",
+        "delivery/test_gate.py",
+        _FLOOD_STORY,
+    ),
+    _m(
+        "flood-round",
+        "a round of probes opens the way only if few of it are refused",
+        "delivery/flood.py",
+        "self.active = self.round_refused > self._share * self._round",
+        "self.active = False",
+        "delivery/test_flood.py",
+    ),
+    _m(
+        "flood-flag",
+        "a change of flags is committed at once",
+        "worker/commits.py",
+        "flags != last_flags or ",
+        "",
+        "worker/test_commits.py",
+    ),
+    _m(
+        "limit-floor",
+        "failures do not starve a route",
+        "delivery/limit.py",
+        "max(int(self.value * DECREASE), min(FLOOR, self._maximum))",
+        "int(self.value * DECREASE)",
+        "delivery/test_limit.py",
+    ),
+    _m(
+        "limit-reached",
+        "a limit that nobody tried does not grow",
+        "delivery/limit.py",
+        "        elif self._reached:",
+        "        else:",
+        "delivery/test_limit.py",
+    ),
+    _m(
+        "quota-in-every-state",
+        "probes keep the quota, too",
+        _GATE,
+        "return wait_s if wait_s > 0 else self.bucket.wait_s(now)",
+        "return max(wait_s, 0.0)",
+        "delivery/test_gate.py",
+    ),
+    # 5 · Duplicates are few
+    _m(
+        "writer-tag",
+        "what was kept goes on only if nobody else has committed",
+        "worker/partitions.py",
+        "if commit is not None and offset_map.writer_of(commit[1]) == self._tag:",
+        "if commit is not None:",
+        "worker/test_partitions.py",
+    ),
+    _m(
+        "hold-over-rebalance",
+        "nothing is sent while partitions change hands",
+        "worker/partitions.py",
+        "        self._delivering.hold(Hold.REBALANCE)\n",
+        "",
+        "worker/test_partitions.py",
+    ),
+    _m(
+        "no-member-no-commit",
+        "who was thrown out of the group commits nothing",
+        "kafka/source.py",
+        "if coordinator is None or coordinator.generation < 0:",
+        "if coordinator is None:",
+        "kafka/test_source.py::test_a_process_that_is_no_member_commits_nothing",
+    ),
+    _m(
+        "asleep",
+        "after a standstill whoever runs first sends nothing",
+        "delivery/lease.py",
+        "not self.held and now <= self._until",
+        "not self.held",
+        "delivery/test_lease.py",
+    ),
+    _m(
+        "proof-after-waking",
+        "a commit from before a standstill proves nothing",
+        "delivery/lease.py",
+        "        if now > began + self._term_s:\n            return False\n",
+        "",
+        "delivery/test_lease.py",
+    ),
+    _m(
+        "proof-of-something",
+        "a commit of nothing proves nothing",
+        "worker/commits.py",
+        "                return None\n",
+        "                return True\n",
+        "worker/test_commits.py",
+    ),
+    _m(
+        "repeat-delivered",
+        "only what was delivered makes the next a repeat",
+        "delivery/memory.py",
+        "if delivered and request.identity and self._message_ids:",
+        "if request.identity and self._message_ids:",
+        "delivery/test_memory.py",
+    ),
+    _m(
+        "fate-unknown",
+        "after a failure of unknown fate nothing counts as unchanged",
+        _CONSEQUENCES,
+        "                self._memory.doubt(sent)\n                self._failed(",
+        "                self._failed(",
+        "delivery/test_consequences.py",
+    ),
+    # 6 · Conservation
+    _m(
+        "released-settles-nothing",
+        "verdicts after a release settle nothing",
+        "delivery/ticket.py",
+        "        if self.progress.released:\n            return\n",
+        "",
+        "delivery/test_ticket.py",
+    ),
+)

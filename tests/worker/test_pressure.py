@@ -1,0 +1,132 @@
+"""Pressure: who must wait, so that a commit's map holds everything and no partition or lane takes the whole buffer."""
+
+import pytest
+
+from consumer.kafka.offset_map import OffsetMap
+from consumer.kafka.progress import Progress
+from consumer.kafka.records import Partition
+from consumer.worker.pressure import FULL_MAP, Pressure
+
+P0, P1 = Partition("events", 0), Partition("events", 1)
+
+
+class Work:
+    """An open record."""
+
+    open = 1
+    held_bytes = 0
+
+
+class Bench:
+    """Partitions that share a buffer."""
+
+    def __init__(self, partitions: int = 2, max_open_events: int = 10_000) -> None:
+        self.pressure = Pressure(max_open_events)
+        self.owned = {Partition("events", number): Progress("events", number, 0) for number in range(partitions)}
+
+    def open(self, partition: Partition, count: int) -> None:
+        """Read on."""
+        progress = self.owned[partition]
+        assert progress.next_offset is not None
+        for offset in range(progress.next_offset, progress.next_offset + count):
+            assert progress.start(offset, Work())
+
+    def waiting(self, *, full: bool = False) -> set[Partition]:
+        """Who must wait."""
+        return self.pressure.waiting(self.owned, full=full)
+
+
+@pytest.mark.parametrize(
+    ("max_open_events", "partitions", "share"),
+    [
+        (10_000, 0, 10_000),
+        (10_000, 1, 10_000),
+        (10_000, 2, 5_000),
+        (10_000, 4, 2_500),
+        (10_000, 64, 1_000),
+        (1_500, 2, 750),
+        (1_500, 64, 750),
+        (1, 3, 1),
+    ],
+)
+def test_a_partition_alone_may_fill_the_buffer_and_one_of_several_never(
+    max_open_events: int, partitions: int, share: int
+) -> None:
+    """An equal share, but two polls at least, and never more than half."""
+    assert Pressure(max_open_events).share(partitions) == share
+
+
+def test_a_partition_that_has_used_up_its_share_waits_and_the_others_are_read_on() -> None:
+    """One whose records cannot be finished would else take the room of all."""
+    bench = Bench()
+    bench.open(P0, 4_999)
+    bench.open(P1, 10)
+    assert bench.waiting() == set()
+    bench.open(P0, 1)
+    assert bench.waiting() == {P0}
+    assert [progress.pressed for progress in bench.owned.values()] == [True, False]
+    bench.owned[P0].finish(0)
+    assert bench.waiting() == set()
+    assert not bench.owned[P0].pressed
+
+
+def test_a_partition_whose_last_commits_map_was_nearly_full_waits() -> None:
+    """What is read until the next commit must fit into it too, or a crash would repeat what lies beyond."""
+    bench = Bench()
+    bench.owned[P0].map_share = FULL_MAP
+    assert bench.waiting() == set()
+    bench.owned[P0].map_share = FULL_MAP + 0.01
+    assert bench.waiting() == {P0}
+    assert bench.owned[P0].pressed
+    bench.owned[P0].map_share = 0.1
+    assert bench.waiting() == set()
+
+
+def test_what_a_restored_map_calls_open_is_always_read() -> None:
+    """It lies nowhere but in the log: whoever waited for it to be finished would wait for ever."""
+    bench = Bench(1, max_open_events=2)
+    bench.owned[P0] = progress = Progress.restored("events", 0, 0, OffsetMap(b"a-writer", 0, (3, 200)))
+    progress.map_share = 1.0
+    for offset in (0, 1):
+        assert progress.start(offset, Work())
+        assert bench.waiting() == set()
+        assert not progress.pressed
+    assert progress.start(2, Work())
+    assert bench.waiting() == {P0}
+
+
+def test_offsets_that_were_not_read_again_take_no_room() -> None:
+    """Only what is held in memory counts."""
+    progress = Progress.restored("events", 0, 0, OffsetMap(b"a-writer", 0, (500, 1)))
+    assert (progress.open_offsets, progress.open_records_count) == (500, 0)
+    progress.start(0, Work())
+    assert progress.open_records_count == 1
+
+
+def test_a_lane_that_got_too_long_stops_its_partitions_until_it_is_half_as_long() -> None:
+    """Not at every event that leaves it: reading would start and stop all the time."""
+    bench = Bench()
+    lane = list(range(bench.pressure.max_lane))
+    assert bench.pressure.max_lane == 1_000
+    bench.owned[P0].crowd = lane
+    assert bench.waiting() == {P0}
+    assert not bench.owned[P0].pressed, "a hot lane is healthy: nothing of it is in the way of the others"
+    del lane[500:]
+    assert bench.waiting() == {P0}
+    del lane[499:]
+    assert bench.waiting() == set()
+    assert bench.owned[P0].crowd is None
+
+
+def test_a_full_buffer_is_pressure_on_every_partition() -> None:
+    """None of them can be read on, so whatever fails for good in any of them is in the way."""
+    bench = Bench()
+    assert bench.waiting(full=True) == set()
+    assert all(progress.pressed for progress in bench.owned.values())
+    bench.waiting()
+    assert not any(progress.pressed for progress in bench.owned.values())
+
+
+def test_a_tiny_buffer_has_a_lane_of_one() -> None:
+    """A bound of nothing would stop every partition at once."""
+    assert Pressure(1).max_lane == 1
