@@ -18,9 +18,9 @@ import uvloop
 from aiokafka.structs import ConsumerRecord
 
 from consumer.config.settings import DeliverySettings, Settings
-from consumer.delivery.consequences import Letters
 from consumer.delivery.engine import memory_of, senders_of
 from consumer.delivery.lease import Lease
+from consumer.delivery.letters import Letters
 from consumer.delivery.senders import Post, Senders
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket

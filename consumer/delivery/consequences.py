@@ -5,15 +5,14 @@ told to the gate before; whether a failing head is poison is decided by the pois
 """
 
 from time import time
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from consumer.delivery.gate import Gate, GateState
 from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.letters import Letters, letter_of
 from consumer.delivery.memory import Memory, Stamp
 from consumer.delivery.poison import Poison, Trouble
 from consumer.delivery.retry import Backoff
-from consumer.delivery.ticket import Ticket
-from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.records import position
 from consumer.log import get_logger
 from consumer.metrics import AGE_BUCKETS_S, Histogram
@@ -23,17 +22,13 @@ from consumer.pendo.verdicts import Accepted, Later, Locked, OptedOut, Refused, 
 
 log = get_logger(__name__)
 
+# Looking a member up in its enum takes as long as a small function.
+_DELIVERED: Final = Outcome.DELIVERED
+_NO_REASON: Final = Reason.NONE
 _REMEDIES: Final = {
     Stall.CREDENTIALS: "Pendo refuses the credential: nothing is delivered until it is replaced; records stay in Kafka",
     Stall.ENDPOINT: "this is not Pendo's endpoint: check pendo.region, data_url and proxy; records stay in Kafka",
 }
-
-
-class Letters(Protocol):
-    """Where dead letters go."""
-
-    def park(self, letter: DeadLetter, owner: Ticket) -> None:
-        """Take a letter; the owner is settled when it is safe."""
 
 
 class Consequences:
@@ -102,7 +97,7 @@ class Consequences:
                 self._memory.note(sent, stamp)
                 if delivery.ticket.released:
                     self._memory.doubt(sent)
-                delivery.ticket.settle(delivery.type, Outcome.DELIVERED, Reason.NONE)
+                delivery.ticket.settle(delivery.type, _DELIVERED, _NO_REASON)
                 self._observe_age(delivery)
                 lanes.advance(lane, succeeded=True)
             case OptedOut():
@@ -248,20 +243,7 @@ class Consequences:
         self._lanes.conclude_waiting(lane)
 
     def _park(self, delivery: Delivery, reason: Reason, message: str, status: int | str) -> None:
-        letter = DeadLetter(
-            record=delivery.ticket.record,
-            type=delivery.type,
-            reason=reason,
-            stage=Stage.DELIVER,
-            error=f"{reason.capitalize()}Error",
-            message=message,
-            index=delivery.index,
-            message_id=delivery.message_id,
-            lane=delivery.request.lane,
-            status=str(status),
-            attempts=delivery.attempts,
-            first_attempt_ms=delivery.first_attempt_ms,
-        )
+        letter = letter_of(delivery, reason, message, status)
         self._letters.park(letter, delivery.ticket)
 
     def _observe_age(self, delivery: Delivery) -> None:

@@ -11,9 +11,10 @@ from math import inf
 from time import time
 from typing import Final
 
-from consumer.delivery.consequences import Consequences, Letters
+from consumer.delivery.consequences import Consequences
 from consumer.delivery.gate import Gate
 from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.letters import Letters
 from consumer.delivery.memory import FACT, Memory, Stamp, stamp_of
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff

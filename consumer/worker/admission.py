@@ -7,8 +7,8 @@ await, no task, nothing formatted.
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from consumer.delivery.consequences import Letters
 from consumer.delivery.lanes import Delivery
+from consumer.delivery.letters import Letters
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter, Stage

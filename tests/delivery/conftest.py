@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from consumer.delivery.bucket import Bucket
-from consumer.delivery.consequences import Letters
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import Gate
 from consumer.delivery.lanes import Delivery
 from consumer.delivery.lease import Lease
+from consumer.delivery.letters import Letters
 from consumer.delivery.limit import Limit
 from consumer.delivery.memory import Memory
 from consumer.delivery.poison import Poison

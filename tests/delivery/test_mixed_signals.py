@@ -69,6 +69,7 @@ class Story:
         self.most_open = 0
         self.at_once = 0
         self._answer = answer
+        self._running: asyncio.Task[None] | None = None
         self._pressure = Pressure(MAX_OPEN)
         self._began = asyncio.get_running_loop().time()
         engine = Engine(random=self.chance.random, max_lane=self._pressure.max_lane)
@@ -99,16 +100,16 @@ class Story:
 
     async def read(self, events: Iterator[Event], for_s: float, *, rate: float = 0.0) -> None:
         """Read and deliver for so long, at most so many a second; 0 is as fast as it goes."""
-        running = asyncio.create_task(self.senders.run(256))
+        if self._running is None:
+            # Once: a request that is cancelled would count as in flight for ever.
+            self._running = asyncio.create_task(self.senders.run(256))
         until = self.now + for_s
         due = 0.0
-        while self.now < until and not running.done():
+        while self.now < until and not self._running.done():
             due += rate * TICK_S if rate else MAX_OPEN
             due -= self._poll(events, int(due))
             self._look()
             await asyncio.sleep(TICK_S)
-        running.cancel()
-        await asyncio.wait([running])
 
     async def settle(self, for_s: float) -> None:
         """Deliver what is open, and read no more."""

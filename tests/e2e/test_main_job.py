@@ -9,6 +9,7 @@ import pytest
 from segment.analytics.client import Client
 
 from consumer.cli import execute
+from consumer.delivery.limit import FLOOR
 from consumer.sandbox.simulator_faults import Answer, Rule
 from tests.e2e.pipe import Pipe, event, headers_of
 from tests.support.events import golden_events
@@ -210,7 +211,7 @@ async def test_one_visitors_events_go_one_at_a_time_in_order_and_many_visitors_s
         await service.until_settled(len(events))
     counts = pipe.simulator.log.counts()
     assert counts["max_lane_in_flight"] == 1
-    assert counts["max_in_flight"] > 10
+    assert counts["max_in_flight"] > FLOOR / 2, "so many failures lower the limit, but not to one"
     for user in range(30):
         mine = [m for m in pipe.accepted() if m.startswith(f"{user}-")]
         assert mine == [f"{user}-{n}" for n in range(10)]
