@@ -34,7 +34,7 @@ mutants: .venv/dev
 
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/uv
-	UV="$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml"; \
+	UV="$(BIN)/uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml"; \
 	$$UV -o lock/service.txt && \
 	$$UV --extra sandbox -c lock/service.txt -o lock/sandbox.txt && \
 	$$UV --extra sandbox --group dev -c lock/sandbox.txt -o lock/dev.txt

@@ -90,6 +90,7 @@ class Service:
         self._watch = Watch(loaded, self._source, self._cluster, self._partitions)
         self._watch.on_secret("pendo.api_key", self._use_api_key)
         self._watch.on_pause(self._pause)
+        self._watch.on_full(lambda: self._polling.room() == 0)
         token = options.get("sasl_oauth_token_provider")
         if isinstance(token, FixedToken):
             self._watch.on_secret("kafka.security.password", lambda new: token.replace(new.get_secret_value()))

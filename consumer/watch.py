@@ -43,6 +43,7 @@ class Watch:
         self._partitions = partitions
         self._secret_files = SecretFiles(loaded.secret_files)
         self._on_secret: dict[str, Callable[[SecretStr], None]] = {}
+        self._full: Callable[[], bool] = lambda: False
         self._on_pause: Callable[[bool], None] = lambda _: None
         self._source_file = loaded.source
         self._environ = loaded.environ
@@ -57,6 +58,10 @@ class Watch:
     def on_secret(self, key: str, use: Callable[[SecretStr], None]) -> None:
         """Call `use` when the file of this secret has changed."""
         self._on_secret[key] = use
+
+    def on_full(self, full: Callable[[], bool]) -> None:
+        """Ask `full` whether the buffer is, so that nothing is read."""
+        self._full = full
 
     def on_pause(self, use: Callable[[bool], None]) -> None:
         """Call `use` with `delivery.paused` when the configuration file has changed."""
@@ -117,6 +122,9 @@ class Watch:
             self._oldest = _since(self._oldest, oldest, now_s)
 
     async def _look_for_standstill(self) -> None:
+        if self._full():
+            self._standing = {}
+            return
         idle = [partition for partition, p in self._partitions.owned.items() if not p.open_records_count]
         positions = await self._source.positions(idle)
         behind = {partition: at for partition, at in positions.items() if at < self._ends.get(partition, 0)}
@@ -133,6 +141,7 @@ class Watch:
                     self._ends = {partition: end for partition, (_, end) in bounds.items()}
                     await self._look_for_standstill()
             except (BrokerError, TimeoutError) as error:
+                self._standing = {}
                 log.debug("Kafka did not answer the watch", problem=str(error))
             await asyncio.sleep(min(SECRET_RECHECK_S, self._session_s / 4))
 

@@ -165,7 +165,10 @@ class Consequences:
             self._wait(lane, delivery, now)
 
     def _wait(self, lane: Lane, delivery: Delivery, now: float) -> None:
-        # Its own delay stays when the gate opens: if the record itself is forbidden, it would close it again.
+        # A stall acquits: what was answered in it says nothing of the record. But its own delay stays when the gate
+        # opens: if the record itself is forbidden, it would close it again.
+        if delivery.trouble is not None:
+            delivery.trouble.locked_at = None
         self._lanes.retry(lane, now + self._backoff.delay_s(delivery.attempts), ordered=True)
 
     def _about_the_record(self, delivery: Delivery, verdict: Locked, status: int | str) -> Verdict:

@@ -60,7 +60,7 @@ class Routes:
 
     def relieve(self) -> bool:
         """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""
-        return True in [senders.relieve() for senders in self.senders.values()]
+        return not self._lease.held and True in [senders.relieve() for senders in self.senders.values()]
 
     def own(self, partitions: int, of: int) -> None:
         """So many of the group's partitions are ours, and so large a part of its quotas."""
@@ -76,6 +76,7 @@ class Routes:
         """This is no reason any more to start no request."""
         self._lease.held.discard(why)
         for senders in self.senders.values():
+            senders.forgive()
             senders.wake()
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:

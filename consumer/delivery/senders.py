@@ -114,6 +114,10 @@ class Senders:
         self.lanes.drop_released()
         self.wake()
 
+    def forgive(self) -> None:
+        """Nobody's retry window has run while nothing was sent."""
+        self.lanes.healed_at = self._loop.time()
+
     def relieve(self) -> bool:
         """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""
         undecided = self.consequences.relieve()

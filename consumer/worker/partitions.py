@@ -75,6 +75,7 @@ class Partitions:
     Attributes:
         owned: Their progress; a partition that is assigned but not restored yet is missing.
         rebalances: Assignments so far.
+        gaps_due: Set when it is known anew where logs begin: then what reading has passed over can be told from losses.
         expired: Records that retention deleted before they were read.
     """
 
@@ -91,6 +92,7 @@ class Partitions:
     ) -> None:
         self.owned: dict[Partition, Progress] = {}
         self.rebalances = 0
+        self.gaps_due = False
         self.expired = 0
         self._offsets = offsets
         self._delivering = delivering
@@ -236,11 +238,24 @@ class Partitions:
         Nothing is passed over yet: what the log has lost may still stand in what the client has read ahead.
         """
         self._beginnings = {partition: first for partition, (first, _) in bounds.items()}
+        self.gaps_due = True
 
     def note_jump(self, partition: Partition, offset: int) -> None:
         """Reading jumped to `offset`: what lies before the log's beginning expired, the rest are gaps of the log."""
         begin = min(self._beginnings.get(partition, 0), offset)
         self._account_expired(partition, self.owned[partition].skip_to(begin))
+
+    def note_position(self, partition: Partition, offset: int) -> None:
+        """Reading stands at `offset`, and all that it met before is admitted: nothing else lies there.
+
+        Markers of transactions and aborted records are never handed out; at the end of a log no record jumps over them.
+        """
+        progress = self.owned[partition]
+        if progress.next_offset is None or offset <= progress.next_offset:
+            return
+        self.note_jump(partition, offset)
+        progress.skip_to(offset)
+        progress.last_read = max(progress.last_read, offset - 1)
 
     def begin_anew(self, partition: Partition) -> None:
         """A log reads from before what was read: its topic was made anew, and no commit counts for it.

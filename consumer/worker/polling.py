@@ -38,6 +38,9 @@ class Reader(Protocol):
     async def start(self, assignments: Partitions) -> None:
         """Connect and join the group; waits until that is possible."""
 
+    async def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Where reading stands, as far as known."""
+
     def prefetched_bytes(self, partitions: int) -> int:
         """What the client may hold beside what is open, with so many partitions."""
 
@@ -135,8 +138,19 @@ class Polling:
                 self._partitions.note_jump(partition, records[0].offset)
             progress.last_read = records[-1].offset
             self._admission.admit(progress, records, now_ms)
+        if self._partitions.gaps_due:
+            await self._pass_gaps()
         # A full prefetch buffer answers without ever yielding; the senders must get their turn.
         await asyncio.sleep(0)
+
+    async def _pass_gaps(self) -> None:
+        """Pass over what the client never hands out; only here is all admitted that lies before its position."""
+        self._partitions.gaps_due = False
+        positions = await self._reader.positions(sorted(self._partitions.owned))
+        for partition, offset in positions.items():
+            # A revoke may have come meanwhile; whatever comes back is restored by this loop first.
+            if partition in self._partitions.owned:
+                self._partitions.note_position(partition, offset)
 
     def room(self) -> int:
         """How many events may be opened now; 0 until there is room for a poll that is worth its price."""

@@ -1,33 +1,43 @@
 """Every test of this folder runs on the embedded broker, and again on Apache Kafka (marker `apache`)."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
-import pytest_asyncio
+import uvloop
 
 from consumer.sandbox.broker import EmbeddedBroker
 from consumer.sandbox.simulator import Simulator
 from tests.e2e.pipe import Broker, Pipe
 from tests.support.apache import ApacheKafka
 
+T = TypeVar("T", bound="EmbeddedBroker | ApacheKafka")
 
-@pytest_asyncio.fixture(
-    scope="session", loop_scope="session", params=["tansu", pytest.param("apache", marks=pytest.mark.apache)]
-)
-async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+
+@contextmanager
+def _for_all_tests(broker: T) -> Iterator[T]:
+    """On a loop of its own: an async fixture would end with each test, since the loops of tests have a factory."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(broker.__aenter__())
+        try:
+            yield broker
+        finally:
+            runner.run(broker.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session", params=["tansu", pytest.param("apache", marks=pytest.mark.apache)])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A broker for all tests of a process; each test has topics of its own."""
-    if request.param == "tansu":
-        async with EmbeddedBroker() as tansu:
-            yield tansu
-    else:
-        async with ApacheKafka() as apache:
-            yield apache
+    with _for_all_tests(EmbeddedBroker() if request.param == "tansu" else ApacheKafka()) as broker:
+        yield broker
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def apache_broker() -> AsyncIterator[Broker]:
+@pytest.fixture(scope="session")
+def apache_broker() -> Iterator[Broker]:
     """Apache Kafka, for promises that rest on what the embedded broker lacks."""
-    async with ApacheKafka() as apache:
+    with _for_all_tests(ApacheKafka()) as apache:
         yield apache
 
 

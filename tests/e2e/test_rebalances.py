@@ -99,6 +99,10 @@ class Group:
     async def start(self, assignments: Partitions) -> None:
         """As `Source.start`: a test assigns."""
 
+    async def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """As `Source.positions`."""
+        return {partition: self._positions[partition] for partition in partitions}
+
     def prefetched_bytes(self, partitions: int) -> int:
         """As `Source.prefetched_bytes`."""
         return 1_000 * partitions

@@ -310,6 +310,10 @@ class Reader:
         """Join; the assignment takes its time."""
         assert assignments is self._partitions
 
+    async def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """As `Source.positions`."""
+        raise NotImplementedError(partitions)
+
     def prefetched_bytes(self, partitions: int) -> int:
         """As `Source.prefetched_bytes`."""
         return 0 * partitions
@@ -682,6 +686,21 @@ async def test_records_that_expire_while_reading_waits_are_counted_when_reading_
     bench.partitions.note_jump(P0, 40)
     assert bench.partitions.expired == 30
     assert bench.partitions.owned[P0].next_offset == 30
+
+
+async def test_a_position_beyond_what_expired_counts_that_alone_as_lost() -> None:
+    """Up to the log's beginning it is lost, from there to where reading stands never handed out."""
+    bench = Bench()
+    await bench.partitions.assigned([P0])
+    await bench.partitions.restore()
+    progress = bench.partitions.owned[P0]
+    bench.partitions.note_beginnings({P0: (30, 100)})
+    bench.partitions.note_position(P0, 42)
+    assert bench.partitions.expired == 30
+    assert progress.next_offset == 42
+    assert progress.changes, "it is to be committed"
+    bench.partitions.note_position(P0, 41)
+    assert progress.next_offset == 42, "a position never takes anything back"
 
 
 async def test_a_gap_within_the_log_is_no_loss() -> None:

@@ -60,6 +60,7 @@ class Kafka:
         assigns: Partitions that the member gets.
         prefetched: Bytes that it holds, read ahead, of each partition.
         meanwhile: Awaited in a poll, as a rebalance is.
+        while_asked: Likewise, while it is asked for its positions.
     """
 
     def __init__(self) -> None:
@@ -67,12 +68,13 @@ class Kafka:
         self.joinable = asyncio.Event()
         self.joinable.set()
         self.reading: Sequence[Partition] = (P0,)
-        self.positions = {P0: 0, P1: 0}
+        self.at = {P0: 0, P1: 0}
         self.polls: list[int] = []
         self.named: list[set[Partition]] = []
         self.prefetched = 0
         self.assigns: Sequence[Partition] = (P0,)
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.while_asked: Callable[[], Awaitable[None]] | None = None
 
     async def start(self, assignments: Partitions) -> None:
         """As `Source.start`."""
@@ -82,7 +84,13 @@ class Kafka:
     @property
     def partition_count(self) -> int:
         """As `Source.partition_count`."""
-        return len(self.positions)
+        return len(self.at)
+
+    async def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """As `Source.positions`."""
+        if self.while_asked is not None:
+            await self.while_asked()
+        return {partition: self.at[partition] for partition in partitions}
 
     def prefetched_bytes(self, partitions: int) -> int:
         """As `Source.prefetched_bytes`."""
@@ -104,8 +112,8 @@ class Kafka:
         return batches
 
     def _read(self, partition: Partition, count: int) -> list[Raw]:
-        first = self.positions[partition]
-        self.positions[partition] += count
+        first = self.at[partition]
+        self.at[partition] += count
         return [Raw(offset, partition=partition.partition) for offset in range(first, first + count)]
 
     async def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str]]:
@@ -123,7 +131,7 @@ class Kafka:
 
     def seek(self, partition: Partition, offset: int) -> None:
         """As `Source.seek`."""
-        self.positions[partition] = offset
+        self.at[partition] = offset
 
 
 class Engine:
@@ -313,11 +321,71 @@ async def test_what_was_read_ahead_is_delivered_though_the_log_has_lost_it() -> 
         await _until(lambda: len(bench.engine.open) == 100)
         assert bench.opened()[0] == (0, 100)
         assert bench.partitions.expired == 0
-        bench.kafka.positions[P0] = 250
+        bench.kafka.at[P0] = 250
         bench.engine.settle(100)
         await _until(lambda: len(bench.engine.open) == 100)
         assert bench.opened()[0] == (0, 250)
         assert bench.partitions.expired == 50
+
+
+async def test_what_the_client_never_hands_out_is_passed_over_as_soon_as_it_is_known_to_be_no_loss() -> None:
+    """Markers of transactions, aborted records: at the end of a log no record jumps over them, and lag would stay."""
+    bench = Bench(max_open_events=100_000, max_open_bytes=100_000_000)
+    async with bench.running():
+        await _until(lambda: len(bench.engine.open) >= 100)
+        bench.kafka.reading = ()
+        await asyncio.sleep(0.01)
+        opened = len(bench.engine.open)
+        bench.kafka.at[P0] += 7
+        progress = bench.partitions.owned[P0]
+        assert progress.next_offset == opened
+        bench.partitions.note_beginnings({P0: (0, opened + 7)})
+        await _until(lambda: progress.next_offset == opened + 7)
+        assert progress.watermark == 0, "what is open still holds the commit"
+        bench.engine.settle(opened)
+        assert progress.watermark == opened + 7
+        assert bench.partitions.expired == 0
+        bench.kafka.reading = (P0,)
+        await _until(lambda: bench.engine.open)
+        assert bench.opened()[0] == (0, opened + 7), "and the next record is no log made anew"
+
+
+async def test_a_log_made_anew_is_noticed_though_nothing_was_handed_out_of_the_old_one() -> None:
+    """All of that was aborted and passed over; the new records have offsets from before."""
+    bench = Bench()
+    bench.kafka.reading = ()
+    async with bench.running():
+        await _until(lambda: bench.partitions.owned)
+        bench.kafka.at[P0] = 7
+        bench.partitions.note_beginnings({P0: (0, 7)})
+        await _until(lambda: bench.partitions.owned[P0].next_offset == 7)
+        bench.kafka.at[P0] = 0
+        bench.kafka.reading = (P0,)
+        await _until(lambda: bench.engine.open)
+        assert bench.opened()[0] == (0, 0)
+
+
+async def test_a_position_that_is_asked_for_while_the_partition_goes_is_of_no_use() -> None:
+    """It may be of another assignment, in which not all that lies before it was admitted."""
+    bench = Bench()
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        progress = bench.partitions.owned[P0]
+
+        async def lose() -> None:
+            bench.kafka.while_asked = None
+            await bench.partitions.revoked([P0])
+            bench.kafka.at[P0] = 10_000
+
+        bench.kafka.reading = ()
+        bench.engine.settle(len(bench.engine.open))
+        await asyncio.sleep(0.01)
+        before = progress.next_offset
+        bench.kafka.while_asked = lose
+        bench.partitions.note_beginnings({P0: (0, 10_000)})
+        await _until(lambda: not bench.partitions.owned)
+        await asyncio.sleep(0.01)
+        assert progress.next_offset == before
 
 
 async def test_records_from_before_what_was_read_mean_that_the_log_was_made_anew() -> None:
@@ -328,7 +396,7 @@ async def test_records_from_before_what_was_read_mean_that_the_log_was_made_anew
         bench.engine.settle(100)
         await _until(lambda: len(bench.engine.open) == 100)
         assert bench.opened()[0] == (0, 100)
-        bench.kafka.positions[P0] = 0
+        bench.kafka.at[P0] = 0
         bench.engine.settle(100)
         await _until(lambda: len(bench.engine.open) == 100)
         assert bench.opened()[0] == (0, 0)
