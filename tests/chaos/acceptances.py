@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.chaos.findings import Findings
 from tests.chaos.log import GONE, NO_MESSAGE, NOBODY, OK, STATES, Kind, Produced, Request, Requests
-from tests.chaos.traffic import fields_digest, mask_names, traits_of
+from tests.chaos.traffic import fields_digest, mask_names, traits_of, worth_of
 
 MS_MANY: Final = -(1 << 62)
 """Before all times."""
@@ -94,7 +94,7 @@ class Walk:
         self._findings = findings
         # By visitor and sender: the latest end of a request that had one.
         self._busy: dict[tuple[int, int], tuple[float, int]] = {}
-        self._sent: dict[int, int] = {}
+        self._sent: dict[int, tuple[int, int]] = {}
 
     def run(self) -> Acceptances:
         """Go through all requests."""
@@ -139,14 +139,18 @@ class Walk:
             self.stripped.append((message, wanted & ~request.mask))
 
     def _check_newest(self, request: Request) -> None:
-        """Count fields that a process set to something older than what it had delivered."""
+        """Count fields that a process set to something older than what it had delivered.
+
+        Not to the same again: groups of one account with equal traits may go side by side.
+        """
         message = request.message
         if self._produced.kind[message] not in STATES:
             return
         time, sent = self._produced.time[message], self._sent
         for bit in mask_names(request.mask):
             key = self.acceptances.key(message, bit) << 16 | request.sender
-            if sent.get(key, MS_MANY) > time and request.status == OK:
+            newest, worth = sent.get(key, (MS_MANY, 0))
+            if request.status == OK and newest <= time:
+                sent[key] = time, worth_of(message)
+            elif request.status == OK and worth != worth_of(message):
                 self.older_after_newer += 1
-            elif request.status == OK:
-                sent[key] = time

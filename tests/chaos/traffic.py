@@ -69,10 +69,14 @@ def fields_digest(traits: Mapping[str, object]) -> tuple[int, int]:
     return mask, total & 0xFFFFFFFF
 
 
+def worth_of(message: int) -> int:
+    """What the values of a message's traits are made of; neighbours have the same."""
+    return message // _SAME_VALUES
+
+
 def traits_of(message: int, mask: int) -> dict[str, str]:
     """The traits that a message carries."""
-    worth = message // _SAME_VALUES
-    return {name: f"{name}-{worth}" for bit, name in enumerate(TRAITS) if mask >> bit & 1}
+    return {name: f"{name}-{worth_of(message)}" for bit, name in enumerate(TRAITS) if mask >> bit & 1}
 
 
 def message_number(message_id: object) -> int | None:
