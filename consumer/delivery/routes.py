@@ -60,7 +60,10 @@ class Routes:
 
     def relieve(self) -> bool:
         """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""
-        return not self._lease.held and True in [senders.relieve() for senders in self.senders.values()]
+        if self._lease.held:
+            return False
+        undecided = [senders.relieve() for senders in self.senders.values()]
+        return any(undecided)
 
     def own(self, partitions: int, of: int) -> None:
         """So many of the group's partitions are ours, and so large a part of its quotas."""

@@ -27,6 +27,7 @@ COMMIT_TIMEOUT_S: Final = 10.0
 """`commit()` neither returns nor fails while no coordinator is reachable."""
 OFFSETS_TIMEOUT_S: Final = 10.0
 POSITION_TIMEOUT_S: Final = 0.5
+"""The client knows where it stands, or waits until it does: then it is asked again later."""
 RETRY_DELAY_S: Final = 2.0
 """Between tries while the broker is away at the start."""
 POLL_TIMEOUT_MS: Final = 200
@@ -39,9 +40,8 @@ MAX_PREFETCH_BYTES: Final = 512 * 1024
 """Of one partition: more would only be held for longer."""
 MIN_PREFETCH_BYTES: Final = 16 * 1024
 """Of one partition: a poll's worth of small records; a larger record comes all the same, alone."""
-
-
 FETCH_BYTES: Final = "max_partition_fetch_bytes"
+"""The client's name for it."""
 
 T = TypeVar("T")
 

@@ -129,3 +129,16 @@ def test_a_forbidden_event_is_no_proof_that_the_credential_is_good(desk: Desk) -
     desk.answer("bad", FORBIDDEN)
     assert desk.gate.passed_at == passed_at
     assert desk.gate.state is GateState.OPEN
+
+
+def test_a_stall_acquits_those_that_met_it(desk: Desk) -> None:
+    """The key was wrong, is mended, and breaks again: whoever meets that first is as new as any."""
+    for visitor in ("suspect", "second", "third", "good"):
+        desk.add(visitor)
+    for visitor in ("suspect", "second", "third"):
+        desk.answer(visitor, FORBIDDEN)
+    assert desk.gate.stall is Stall.CREDENTIALS
+    desk.answer("good", ACCEPTED)
+    assert desk.gate.state is GateState.OPEN
+    desk.answer("third", FORBIDDEN)
+    assert not desk.box.letters
