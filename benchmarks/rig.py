@@ -30,6 +30,7 @@ from consumer.mapping.result import Mapped
 from consumer.mapping.router import Router
 from consumer.pendo.endpoints import route_table
 from consumer.pendo.requests import Route
+from consumer.process import settle_heap
 from consumer.segment.decode import decode
 from consumer.segment.events import Decoded, Event
 from consumer.worker import admission
@@ -42,13 +43,14 @@ TOPIC: Final = "rig"
 
 @contextmanager
 def settled_memory() -> Iterator[None]:
-    """Keep what was prepared out of the garbage collector's sight: the service holds no such heap."""
-    gc.collect()
-    gc.freeze()
+    """Keep what was prepared out of the garbage collector's sight, and set it as the service does."""
+    threshold = gc.get_threshold()
+    settle_heap()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*threshold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ SIGTERM and SIGINT ask the service to stop; how it stops is its own business, bu
 """
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -20,6 +21,10 @@ log = get_logger(__name__)
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_MARGIN_S: Final = 5.0
 """Beyond the shutdown's deadline: then the process ends whatever still runs."""
+COLLECT_AFTER: Final = 10_000
+"""New objects until the youngest are searched for cycles, of which we make next to none. With Python's own 700 the
+search for them is a twentieth of the engine's cost, and the whole heap is searched ten times as often, at a pause each.
+"""
 
 
 def run_service(loaded: Loaded) -> int:
@@ -28,9 +33,17 @@ def run_service(loaded: Loaded) -> int:
     Raises:
         ConfigError: Something that the settings name cannot be used.
     """
+    settle_heap()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(_run(loaded))
+
+
+def settle_heap() -> None:
+    """Keep what the imports have made out of the collector's sight, and look for cycles less often than Python does."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 async def _run(loaded: Loaded) -> int:

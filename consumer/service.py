@@ -35,6 +35,7 @@ from consumer.watch import Watch
 from consumer.web import Web
 from consumer.worker.admission import Admission
 from consumer.worker.commits import Commits
+from consumer.worker.lag import Lag
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
@@ -87,10 +88,9 @@ class Service:
         self._routes = self._build_routes()
         self._pause(settings.delivery.paused)
         self._build_worker()
-        self._watch = Watch(loaded, self._source, self._cluster, self._partitions)
+        self._watch = Watch(loaded)
         self._watch.on_secret("pendo.api_key", self._use_api_key)
         self._watch.on_pause(self._pause)
-        self._watch.on_full(lambda: self._polling.room() == 0)
         token = options.get("sasl_oauth_token_provider")
         if isinstance(token, FixedToken):
             self._watch.on_secret("kafka.security.password", lambda new: token.replace(new.get_secret_value()))
@@ -139,6 +139,13 @@ class Service:
             max_open_events=settings.delivery.max_open_events,
             max_open_bytes=settings.delivery.max_open_bytes,
         )
+        self._lag = Lag(
+            self._cluster,
+            self._source,
+            self._partitions,
+            session_s=settings.kafka.session_timeout_s,
+            full=lambda: self._polling.room() == 0,
+        )
 
     def _owned(self) -> Iterable[Progress]:
         return self._partitions.owned.values()
@@ -157,7 +164,7 @@ class Service:
         return Routes({Route.SEGMENTIO: segmentio}, self._letterbox, self._lease)
 
     def _exposition(self) -> Exposition:
-        return Exposition([self._samples, self._routes.samples, self._watch.samples])
+        return Exposition([self._samples, self._routes.samples, self._lag.samples])
 
     def stop(self) -> None:
         """Ask for an orderly end; harmless when repeated."""
@@ -167,7 +174,7 @@ class Service:
         """Run until `stop` is called or a part dies.
 
         Returns:
-            0 when all that was not settled was released; 1 if a commit was not confirmed.
+            0 when all that was not settled was released; 1 if something settled may not have been committed.
 
         Raises:
             ConfigError: The HTTP address cannot be had.
@@ -192,6 +199,7 @@ class Service:
             POLLING: self._polling.run(),
             "commits": self._commits.run(),
             "letterbox": self._letterbox.run(),
+            "lag": self._lag.run(),
             "watch": self._watch.run(),
             "pulse": self._pulse.run(),
         }
@@ -208,6 +216,8 @@ class Service:
         reserve_s = min(COMMIT_RESERVE_S, self._settings.delivery.shutdown_timeout_s / 2)
         answered = await self._routes.drain(deadline - loop.time() - reserve_s)
         confirmed = await self._commit_until(deadline)
+        # In a rebalance: what was answered since the revoke is not ours to commit, and may be sent again.
+        confirmed = confirmed and not self._partitions.uncommitted
         released = self._partitions.release_all()
         # Lest it joins the group after we have left it.
         self._tasks[POLLING].cancel()
@@ -254,14 +264,14 @@ class Service:
 
     def _alive(self) -> bool:
         """An outage of Kafka or Pendo is no death; a loop that stands still while Kafka answers is."""
-        if self._watch.kafka_gone:
+        if self._lag.kafka_gone:
             return True
         standing_s = max(self._polling.idle_s(), self._commits.idle_s())
-        return standing_s < DEAD_AFTER_S and not self._watch.stuck
+        return standing_s < DEAD_AFTER_S and not self._lag.stuck
 
     def _not_ready(self) -> list[str]:
         reasons: list[str] = [stall.value for stall in self._routes.stalls()]
-        if not self._polling.started or self._polling.problem or self._watch.kafka_gone:
+        if not self._polling.started or self._polling.problem or self._lag.kafka_gone:
             reasons.append("kafka")
         elif self._letterbox.problem is not None:
             reasons.append("dead_letter")

@@ -217,7 +217,7 @@ class DeliverySettings(_Section):
     memory_ids: v.CountOrOff = 20_000
     """Ids whose newest fields are remembered."""
     memory_message_ids: v.CountOrOff = 200_000
-    """Delivered messageIds that are remembered; 0 turns it off."""
+    """Delivered messageIds that are remembered at most, and half as many at least; 0 turns it off."""
     suppress_unchanged: bool = False
     """Whether identify and group that change nothing are left out."""
     paused: bool = False

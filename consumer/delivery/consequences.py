@@ -4,6 +4,7 @@ A head and Pendo's verdict on it go in; nothing is waited for. What the verdict 
 told to the gate before; whether a failing head is poison is decided by the poison clock.
 """
 
+from collections import defaultdict
 from time import time
 from typing import Final, assert_never
 
@@ -11,8 +12,10 @@ from consumer.delivery.gate import Gate, GateState
 from consumer.delivery.lanes import Delivery, Lane, Lanes
 from consumer.delivery.letters import Letters, letter_of
 from consumer.delivery.memory import Memory, Stamp
-from consumer.delivery.poison import Poison, Trouble
+from consumer.delivery.poison import Failing, Poison, Trouble
+from consumer.delivery.relief import Relief
 from consumer.delivery.retry import Backoff
+from consumer.delivery.suspects import Suspects
 from consumer.kafka.records import position
 from consumer.log import get_logger
 from consumer.metrics import AGE_BUCKETS_S, Histogram
@@ -36,9 +39,21 @@ class Consequences:
 
     Attributes:
         ages: Seconds from a record's arrival to its acceptance, by event type.
+        relief: Gives up what blocks a partition.
     """
 
-    __slots__ = ("_backoff", "_gate", "_lanes", "_letters", "_memory", "_poison", "_route", "_suspects", "ages")
+    __slots__ = (
+        "_backoff",
+        "_gate",
+        "_lanes",
+        "_letters",
+        "_memory",
+        "_poison",
+        "_route",
+        "_suspects",
+        "ages",
+        "relief",
+    )
 
     def __init__(
         self,
@@ -51,7 +66,9 @@ class Consequences:
         poison: Poison,
         letters: Letters,
     ) -> None:
-        self.ages: dict[EventType, Histogram] = {}
+        self.ages: defaultdict[EventType, Histogram] = defaultdict(lambda: Histogram(AGE_BUCKETS_S))
+        self.relief = Relief(gate=gate, lanes=lanes, poison=poison, letters=letters)
+        self._suspects = Suspects(route, gate=gate, lanes=lanes, backoff=backoff)
         self._route = route
         self._gate = gate
         self._lanes = lanes
@@ -59,8 +76,6 @@ class Consequences:
         self._backoff = backoff
         self._poison = poison
         self._letters = letters
-        # Heads that met 401 or 403, with their lanes, until another lane's head has told whose fault it is.
-        self._suspects: list[tuple[Lane, Delivery]] = []
 
     def suppress(self, lane: Lane, reason: Reason, stamp: Stamp) -> None:
         """A head that need not be sent leaves its lane."""
@@ -71,7 +86,7 @@ class Consequences:
         self._lanes.advance(lane)
 
     def draw(
-        self, lane: Lane, sent: Request, stamp: Stamp, verdict: Verdict, status: int | str, *, began: float, now: float
+        self, lane: Lane, sent: Request, stamp: Stamp, verdict: Verdict, status: int | str, began: float, now: float
     ) -> None:
         """Act on a verdict.
 
@@ -84,176 +99,92 @@ class Consequences:
             began: When the request went; seconds of the loop's clock.
             now: When it was answered.
         """
-        gate, lanes = self._gate, self._lanes
-        delivery = lane.queue[0]
+        gate, delivery = self._gate, lane.queue[0]
         if isinstance(verdict, Locked):
-            verdict = self._about_the_record(delivery, verdict, status)
-        doubted = gate.in_doubt
-        left = gate.flood.active and self._something_is_left()
-        changed = gate.end(now, lane.key, verdict, began=began, lanes=len(lanes), left=left)
+            verdict = self._suspects.judge(delivery, verdict, status)
+        doubted = gate.doubt.active
+        changed = gate.end(now, lane.key, verdict, began, self._lanes)
         match verdict:
             case Accepted():
-                # Whoever owns the record by now: what Pendo has is known.
-                self._memory.note(sent, stamp)
-                if delivery.ticket.released:
-                    self._memory.doubt(sent)
-                delivery.ticket.settle(delivery.type, _DELIVERED, _NO_REASON)
-                self._observe_age(delivery)
-                lanes.advance(lane, succeeded=True)
+                self._accepted(lane, delivery, sent, stamp)
             case OptedOut():
                 delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
-                lanes.advance(lane, succeeded=True)
-            case Refused():
-                self._refused(lane, delivery, verdict, status)
-            case Later():
-                self._memory.doubt(sent)
-                self._failed(lane, delivery, verdict, status, now)
-            case Locked():
-                self._locked(lane, delivery, status, now)
+                self._succeed(lane)
+            case Later() | Locked() | Refused():
+                self._not_accepted(lane, sent, verdict, status, began, now)
             case _:
                 assert_never(verdict)
-        if doubted is not gate.in_doubt:
-            self._on_doubt(delivery, status, now)
+        if doubted is not gate.doubt.active:
+            self._suspects.on_doubt(delivery, status, now)
         if changed:
             self._on_gate_change(delivery, status, now)
 
-    def _something_is_left(self) -> bool:
-        """Whether a probe could go that has not been refused since probes were last accepted."""
-        lanes = self._lanes
-        return bool(lanes.ready) or len(lanes.aside) > self._gate.flood.round_refused
+    def _accepted(self, lane: Lane, delivery: Delivery, sent: Request, stamp: Stamp) -> None:
+        # Whoever owns the record by now: what Pendo has is known.
+        self._memory.note(sent, stamp)
+        ticket = delivery.ticket
+        if ticket.progress.released:
+            self._memory.doubt(sent)
+        ticket.settle(delivery.type, _DELIVERED, _NO_REASON)
+        age_s = time() - ticket.arrived_ms / 1000
+        self.ages[delivery.type].observe(age_s if age_s > 0 else 0.0)
+        self._succeed(lane)
 
-    def _refused(self, lane: Lane, delivery: Delivery, verdict: Refused, status: int | str) -> None:
-        if delivery.ticket.released:
-            self._lanes.advance(lane)
-        elif self._gate.flood.active:
-            self._lanes.set_aside(lane)
-        else:
-            self._park(delivery, verdict.reason, verdict.message, status)
-            self._lanes.advance(lane)
+    def _succeed(self, lane: Lane) -> None:
+        lane.failing = None
+        self._lanes.advance(lane)
 
-    def _failed(self, lane: Lane, delivery: Delivery, verdict: Later, status: int | str, now: float) -> None:
-        if delivery.ticket.released:
-            self._lanes.advance(lane)
-            return
-        trouble = _trouble(delivery, status)
-        gate = self._gate
-        if lane.failing_since is None:
-            lane.failing_since = now
-        self._poison.count(lane, trouble, answered=gate.answered, accepted=gate.accepted, throttled=verdict.throttled)
-        if self._poison.hopeless(lane):
-            # It need not be waited for: from now on it loses a head as often as it is too long.
-            lane.hopeless = True
-            if delivery.ticket.progress.crowd is lane:
-                delivery.ticket.progress.crowd = None
-        if self._poison.exhausted(lane, trouble, now, self._lanes.healed_at):
-            self._give_up(lane, Reason.EXHAUSTED)
-        elif self._hopeless(lane) and self._stands_in_the_way(lane):
-            self._give_up(lane, Reason.BLOCKING)
-        else:
-            delay_s = self._backoff.delay_s(delivery.attempts) if verdict.after_s is None else verdict.after_s
-            self._lanes.retry(lane, now + delay_s, ordered=verdict.after_s is not None)
-
-    def _locked(self, lane: Lane, delivery: Delivery, status: int | str, now: float) -> None:
-        if delivery.ticket.released:
-            self._lanes.advance(lane)
-            return
-        _trouble(delivery, status).locked_at = now
-        if self._gate.in_doubt:
-            self._lanes.set_aside(lane)
-            self._suspects.append((lane, delivery))
-        else:
-            self._wait(lane, delivery, now)
-
-    def _wait(self, lane: Lane, delivery: Delivery, now: float) -> None:
-        # A stall acquits: what was answered in it says nothing of the record. But its own delay stays when the gate
-        # opens: if the record itself is forbidden, it would close it again.
-        if delivery.trouble is not None:
-            delivery.trouble.locked_at = None
-        self._lanes.retry(lane, now + self._backoff.delay_s(delivery.attempts), ordered=True)
-
-    def _about_the_record(self, delivery: Delivery, verdict: Locked, status: int | str) -> Verdict:
-        """A second 401 or 403, after a later request of another lane has passed, is about the record itself.
-
-        But not while the credential itself is in question: then it may be wrong again.
-        """
-        gate, trouble = self._gate, delivery.trouble
-        locked_at = None if trouble is None or verdict.stall is not Stall.CREDENTIALS else trouble.locked_at
-        suspended = gate.in_doubt or gate.state in (GateState.STALLED, GateState.CIRCUIT)
-        if locked_at is None or suspended or gate.passed_at <= locked_at:
-            return verdict
-        return Refused(Reason.FORBIDDEN, f"Pendo answered {status} to it twice, but not to others in between")
-
-    def _on_doubt(self, delivery: Delivery, status: int | str, now: float) -> None:
-        """The doubt has begun, or is over: then its suspects go again, after a stall each after its own delay."""
-        seen = {"route": self._route, "status": status, "position": position(delivery.ticket.record)}
-        if self._gate.in_doubt:
-            log.warning("Pendo refused the credential for one event: trying it with another before going on", **seen)
-            return
-        suspects, self._suspects = self._suspects, []
-        for lane, suspect in suspects:
-            if not lane.aside or lane.queue[0] is not suspect:
-                continue
-            if self._gate.stall is not None:
-                self._wait(lane, suspect, now)
-            else:
-                self._lanes.wake(lane)
-        if self._gate.stall is None:
-            log.info("the credential is good: the event that it was refused for is tried again", **seen)
-
-    def relieve(self) -> bool:
-        """A partition cannot be read on: give up what stands in its way and is hopeless.
-
-        Returns:
-            Whether something else stands there that fails, of which only others' passing can tell what it is.
-        """
-        undecided = False
-        for lane in self._lanes.waiting():
-            if not self._stands_in_the_way(lane):
-                continue
-            if self._hopeless(lane):
-                self._give_up(lane, Reason.BLOCKING)
-            else:
-                undecided = True
-        return undecided
-
-    def _hopeless(self, lane: Lane) -> bool:
-        """Whether the lane has failed often enough while others passed, and its head has too."""
-        trouble = lane.queue[0].trouble
-        return trouble is not None and trouble.counted > 0 and self._poison.hopeless(lane)
-
-    def _stands_in_the_way(self, lane: Lane) -> bool:
-        """Whether a head that has failed holds up its partition, while what is behind it goes through.
-
-        If most of what is behind it is unfinished too, it is an outage, and nothing is given up.
-        """
-        progress = lane.queue[0].ticket.progress
-        crowds = progress.crowd is lane or len(lane.queue) >= self._lanes.max_length
-        if self._gate.probing or progress.released or not (progress.pressed or crowds):
-            return False
-        return progress.finished_beyond > progress.open_records_count - len(lane.queue)
-
-    def _give_up(self, lane: Lane, reason: Reason) -> None:
+    def _not_accepted(
+        self,
+        lane: Lane,
+        sent: Request,
+        verdict: Later | Locked | Refused,
+        status: int | str,
+        began: float,
+        now: float,
+    ) -> None:
+        if isinstance(verdict, Later):
+            self._memory.doubt(sent)
         delivery = lane.queue[0]
-        status = "" if delivery.trouble is None else delivery.trouble.status
-        log.warning(
-            "an event is given up: it fails while others pass",
-            reason=reason,
-            status=status,
-            position=position(delivery.ticket.record),
-            attempts=delivery.attempts,
+        if delivery.ticket.progress.released:
+            self._lanes.advance(lane)
+            return
+        trouble = delivery.trouble
+        if trouble is None:
+            trouble = delivery.trouble = Trouble(int((time() - (now - began)) * 1000))
+        trouble.attempts += 1
+        trouble.status = status
+        match verdict:
+            case Refused():
+                self._refused(lane, trouble, verdict)
+            case Later():
+                self._failed(lane, trouble, verdict, now)
+            case Locked():
+                self._suspects.take(lane, trouble, now)
+            case _:
+                assert_never(verdict)
+
+    def _refused(self, lane: Lane, trouble: Trouble, verdict: Refused) -> None:
+        if self._gate.flood.active:
+            self._lanes.set_aside(lane)
+            return
+        delivery = lane.queue[0]
+        self._letters.park(letter_of(delivery, trouble, verdict.reason, verdict.message), delivery.ticket)
+        self._lanes.advance(lane)
+
+    def _failed(self, lane: Lane, trouble: Trouble, verdict: Later, now: float) -> None:
+        gate, progress = self._gate, lane.queue[0].ticket.progress
+        if lane.failing is None:
+            lane.failing = Failing(now)
+        self._poison.count(
+            lane.failing, trouble, answered=gate.answered, accepted=gate.accepted, throttled=verdict.throttled
         )
-        self._park(delivery, reason, f"kept failing while others passed, last with {status}", status)
-        self._lanes.conclude_waiting(lane)
-
-    def _park(self, delivery: Delivery, reason: Reason, message: str, status: int | str) -> None:
-        letter = letter_of(delivery, reason, message, status)
-        self._letters.park(letter, delivery.ticket)
-
-    def _observe_age(self, delivery: Delivery) -> None:
-        ages = self.ages.get(delivery.type)
-        if ages is None:
-            ages = self.ages[delivery.type] = Histogram(AGE_BUCKETS_S)
-        ages.observe(max(time() - delivery.ticket.arrived_ms / 1000, 0.0))
+        if lane.failing.hopeless and progress.crowd is lane:
+            # It need not be waited for: from now on it loses a head as often as it is too long.
+            progress.crowd = None
+        if not self.relief.gives_up(lane, now):
+            delay_s = self._backoff.delay_s(trouble.attempts) if verdict.after_s is None else verdict.after_s
+            self._lanes.retry(lane, now + delay_s, ordered=verdict.after_s is not None)
 
     def _on_gate_change(self, delivery: Delivery, status: int | str, now: float) -> None:
         seen = {"route": self._route, "status": status, "position": position(delivery.ticket.record)}
@@ -274,11 +205,3 @@ class Consequences:
                 )
             case _:
                 assert_never(self._gate.state)
-
-
-def _trouble(delivery: Delivery, status: int | str) -> Trouble:
-    trouble = delivery.trouble
-    if trouble is None:
-        trouble = delivery.trouble = Trouble()
-    trouble.status = status
-    return trouble

@@ -21,6 +21,7 @@ class Flood:
 
     Attributes:
         active: Whether it is on.
+        answers: How many were counted while it was not, since it was last; whoever was accepted is added here.
         in_round: Whether probes follow each other without a pause.
         round_refused: Refusals in the present round, 0 outside one.
     """
@@ -28,51 +29,50 @@ class Flood:
     __slots__ = (
         "_bearable",
         "_min_events",
-        "_refused",
+        "_refusals",
         "_round",
         "_share",
-        "_window",
         "active",
+        "answers",
         "in_round",
         "round_refused",
     )
 
     def __init__(self, share: float, min_events: int) -> None:
         self.active = False
+        self.answers = 0
         self.in_round = False
+        self.round_refused = 0
         self._share = share
         self._min_events = min_events
         self._bearable = share * min_events
-        self._window: deque[bool] = deque(maxlen=min_events)
-        self._refused = 0
+        # The numbers of those answers among the last that were refusals: as a rule there are none.
+        self._refusals: deque[int] = deque()
         self._round = 0
-        self.round_refused = 0
 
     def begin(self) -> None:
         """Somebody else was in it, over records that are ours now."""
         self.active = True
         self._empty()
 
-    def count(self, *, refused: bool, left: bool) -> None:
-        """Count one answer.
+    def refused(self) -> bool:
+        """While it is not on: one of the answers was a refusal; whether the flood stop begins with it."""
+        self.answers += 1
+        refusals = self._refusals
+        refusals.append(self.answers)
+        while refusals[0] <= self.answers - self._min_events:
+            refusals.popleft()
+        if self.answers >= self._min_events and len(refusals) > self._bearable:
+            self.begin()
+        return self.active
+
+    def probed(self, *, refused: bool, left: bool) -> None:
+        """While it is on: a probe was answered.
 
         Args:
             refused: Whether Pendo refused the request; else it accepted it.
             left: Whether there is anything else to probe in this round.
         """
-        if self.active:
-            self._probe(refused=refused, left=left)
-            return
-        window = self._window
-        if len(window) == self._min_events and window[0]:
-            self._refused -= 1
-        window.append(refused)
-        if refused:
-            self._refused += 1
-        if self._refused > self._bearable and len(window) == self._min_events:
-            self.begin()
-
-    def _probe(self, *, refused: bool, left: bool) -> None:
         if not self.in_round:
             if refused:
                 return
@@ -84,8 +84,8 @@ class Flood:
             self._empty()
 
     def _empty(self) -> None:
-        self._window.clear()
-        self._refused = 0
+        self.answers = 0
+        self._refusals.clear()
         self.in_round = False
         self._round = 0
         self.round_refused = 0

@@ -15,9 +15,10 @@ does not stall the route: it is in *doubt*, until a request of another lane, the
 from collections.abc import Callable
 from enum import IntEnum
 from math import inf
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from consumer.delivery.bucket import Bucket
+from consumer.delivery.doubt import Doubt
 from consumer.delivery.flood import Flood
 from consumer.delivery.lease import Lease
 from consumer.delivery.limit import Limit
@@ -30,8 +31,6 @@ CIRCUIT_AFTER_S: Final = 10.0
 CIRCUIT_LANES: Final = 10
 """So many lanes, or all there are, must be failing: a few bad visitors are no outage."""
 MIN_PROBE_DELAY_S: Final = 1.0
-TRIALS: Final = 2
-"""So many others must meet 401 or 403 too for a stall: where some records are forbidden, one of them may be another."""
 
 
 class GateState(IntEnum):
@@ -43,8 +42,18 @@ class GateState(IntEnum):
     FLOOD = 3
 
 
-_OPEN: Final = GateState.OPEN
-"""Each answer asks for it, and Python 3.11 finds a member of an enum by a function call."""
+_OPEN: Final = (GateState.OPEN, None)
+"""State and stall as a rule: each answer asks for them, and Python 3.11 finds a member of an enum by a call."""
+
+
+class Backlog(Protocol):
+    """What waits to be sent, or for its answer."""
+
+    def __len__(self) -> int:
+        """How many lanes hold open deliveries."""
+
+    def untried(self, refused: int) -> bool:
+        """Whether a probe could go beside those so many that were refused in this round."""
 
 
 class Gate:
@@ -52,10 +61,11 @@ class Gate:
 
     Attributes:
         stall: What an operator must mend, while stalled.
-        in_doubt: Whether it is being found out which is wrong, the credential or the record that met 401 or 403.
+        doubt: Whether it is being found out which is wrong, the credential or the record that met 401 or 403.
         limit: Requests at once while open.
         bucket: Requests a second, when there is a quota.
         flood: The flood stop.
+        probing: Whether the next request is a probe, for which a failed head need not wait.
         in_flight: Requests on the wire.
         answered: Answers so far, of whatever kind.
         accepted: Acceptances among them.
@@ -73,10 +83,12 @@ class Gate:
         random: Callable[[], float],
     ) -> None:
         self.stall: Stall | None = None
-        self.in_doubt = False
+        self.doubt = Doubt()
         self.limit = limit
         self.bucket = bucket
         self.flood = flood
+        # Kept beside what it follows from (circuit, stall, doubt, flood): every request asks.
+        self.probing = False
         self.in_flight = 0
         self.answered = 0
         self.accepted = 0
@@ -84,8 +96,6 @@ class Gate:
         self._lease = lease
         self._random = random
         self._circuit = False
-        # Stalled, in doubt or an open circuit: kept beside them, since every request asks.
-        self._closed = False
         self._max_probe_delay_s = max(max_probe_delay_s, MIN_PROBE_DELAY_S)
         self._probe_delay_s = MIN_PROBE_DELAY_S
         self._next_probe = 0.0
@@ -94,10 +104,6 @@ class Gate:
         self._failing_since = 0.0
         self._throttle = Throttle()
         self._stalled_at = -inf
-        self._doubted_at = -inf
-        self._trial_out = False
-        self._trials = 0
-        self._trial_wait_until = 0.0
 
     @property
     def state(self) -> GateState:
@@ -118,7 +124,7 @@ class Gate:
         """
         if not self._lease.allows(now):
             return inf
-        if self._closed or self.flood.active:
+        if self.probing:
             wait_s = self._probe_wait_s(now, ready=ready)
         elif self.in_flight >= self.limit.value:
             return inf
@@ -127,10 +133,10 @@ class Gate:
         return wait_s if wait_s > 0 else self.bucket.wait_s(now)
 
     def _probe_wait_s(self, now: float, *, ready: bool) -> float:
-        if self.in_doubt and self.stall is None and not self._circuit:
-            if self._trial_out:
+        if self.doubt.active and self.stall is None and not self._circuit:
+            if self.doubt.trial_out:
                 return inf
-            return (self._trial_wait_until if ready else self._next_probe) - now
+            return (self.doubt.trial_due if ready else self._next_probe) - now
         if self.in_flight:
             return inf
         if self.stall is None and ready and self._circuit:
@@ -138,26 +144,21 @@ class Gate:
         return max(self._next_probe, self._throttle.closed_until) - now
 
     @property
-    def probing(self) -> bool:
-        """Whether the next request is a probe, for which a failed head need not wait."""
-        return self._closed or self.flood.active
-
-    @property
     def chance(self) -> float:
         """For `take_probe`: in a flood, probes are to be a fair sample of what would go next."""
-        return self._random() if self.flood.active and not self.in_doubt else 1.0
+        return self._random() if self.flood.active and not self.doubt.active else 1.0
 
     def begin(self, now: float) -> None:
         """A request goes."""
         self.in_flight += 1
         if self.in_flight >= self.limit.value:
-            self.limit.reached()
+            self.limit.reached = True
         self.bucket.take()
         self._went = now
-        if self.in_doubt:
-            self._trial_out = True
+        if self.doubt.active:
+            self.doubt.trial_out = True
 
-    def end(self, now: float, lane: str, verdict: Verdict, *, began: float, lanes: int, left: bool) -> bool:
+    def end(self, now: float, lane: str, verdict: Verdict, began: float, backlog: Backlog) -> bool:
         """A request got its verdict.
 
         Args:
@@ -165,109 +166,116 @@ class Gate:
             lane: Whose request it was.
             verdict: What became of it.
             began: When it went.
-            lanes: How many lanes hold open deliveries.
-            left: Whether there is anything else that could be probed.
+            backlog: What else there is.
 
         Returns:
             Whether `state` or `stall` changed.
         """
-        calm = not (self._closed or self.flood.active)
-        before, stall = _OPEN if calm else self.state, self.stall
+        before = (self.state, self.stall) if self.probing else _OPEN
         self.in_flight -= 1
         self.answered += 1
-        failed = False
-        if self.in_doubt and began >= self._doubted_at:
-            self._trial_out = False
+        if self.doubt.active:
+            self.doubt.answered(began)
         match verdict:
             case Accepted():
                 self.accepted += 1
                 self._pass(now, lane, began)
-                self._count(now, refused=False, left=left)
+                if self.flood.active:
+                    self._probed(now, backlog, refused=False)
+                else:
+                    self.flood.answers += 1
             case Refused():
-                # What is forbidden was answered like a wrong credential: it is no proof that ours is good.
-                if verdict.reason is not Reason.FORBIDDEN:
-                    self._pass(now, lane, began)
-                self._count(now, refused=True, left=left)
+                self._refuse(now, lane, verdict, began, backlog)
             case OptedOut():
                 self._pass(now, lane, began)
             case Later():
-                failed = True
-                self._fail(now, lane, verdict, began, lanes)
+                self._fail(now, lane, verdict, began, backlog)
             case Locked():
                 self._lock(now, verdict.stall, began)
             case _:
                 assert_never(verdict)
-        self.limit.answered(now, now - began, failed=failed)
-        if calm and not (self._closed or self.flood.active):
-            return False
-        return before is not self.state or stall is not self.stall
+        self.limit.answered(now, now - began)
+        return (self.probing or before is not _OPEN) and before != (self.state, self.stall)
+
+    def _close(self) -> None:
+        self.probing = self._circuit or self.stall is not None or self.doubt.active or self.flood.active
 
     def _pass(self, now: float, lane: str, began: float) -> None:
         """An answer about the request itself: Pendo was reached, with a credential that it knows."""
-        if began > self.passed_at:  # noqa: PLR1730  # max() takes a tenth of what a whole answer costs here
+        if began > self.passed_at:  # noqa: PLR1730  # max() takes as long as all the rest here
             self.passed_at = began
         if self._failing:
             self._failing.clear()
         if self._throttle.lanes:
             self._throttle.passed(lane)
-        if self._closed:
+        if self.probing:
             self._reopen(now, began)
 
     def _reopen(self, now: float, began: float) -> None:
-        if began >= self._doubted_at:
-            self.in_doubt = False
+        self.doubt.passed(began)
         if began >= self._stalled_at:
             self.stall = None
         if self._circuit:
             self._circuit = False
             self.limit.restart()
-        self._closed = self.stall is not None or self.in_doubt
+        self._close()
         if not self.probing:
-            self._probe_delay_s = MIN_PROBE_DELAY_S
-            self._next_probe = now
+            self._probe_at_once(now)
 
-    def _count(self, now: float, *, refused: bool, left: bool) -> None:
-        """Tell the flood stop; while it is on, probes follow each other at once or further and further apart."""
-        flood = self.flood
-        flooded = flood.active
-        flood.count(refused=refused, left=left)
-        if flood.in_round or (flooded and not flood.active):
-            self._probe_delay_s = MIN_PROBE_DELAY_S
-            self._next_probe = now
-        elif flood.active:
+    def _refuse(self, now: float, lane: str, verdict: Refused, began: float, backlog: Backlog) -> None:
+        # What is forbidden was answered like a wrong credential: it is no proof that ours is good.
+        if verdict.reason is not Reason.FORBIDDEN:
+            self._pass(now, lane, began)
+        if self.flood.active:
+            self._probed(now, backlog, refused=True)
+        elif self.flood.refused():
+            self._close()
             self._schedule_probe(now, None)
 
-    def _fail(self, now: float, lane: str, verdict: Later, began: float, lanes: int) -> None:
+    def _probed(self, now: float, backlog: Backlog, *, refused: bool) -> None:
+        """While the flood stop is on, probes follow each other at once or further and further apart."""
+        flood = self.flood
+        flood.probed(refused=refused, left=backlog.untried(flood.round_refused))
+        if flood.in_round or not flood.active:
+            self._close()
+            self._probe_at_once(now)
+        else:
+            self._schedule_probe(now, None)
+
+    def begin_flood(self) -> None:
+        """Somebody else was in a flood stop, over records that are ours now."""
+        self.flood.begin()
+        self._close()
+
+    def _fail(self, now: float, lane: str, verdict: Later, began: float, backlog: Backlog) -> None:
+        self.limit.failed()
         if verdict.throttled:
             self._throttle.throttled(now, lane, verdict.after_s)
         elif not self._circuit:
             if not self._failing:
                 self._failing_since = now
             self._failing.add(lane)
-            if now - self._failing_since >= CIRCUIT_AFTER_S and len(self._failing) >= min(CIRCUIT_LANES, lanes):
-                self._circuit = self._closed = True
+            if now - self._failing_since >= CIRCUIT_AFTER_S and len(self._failing) >= min(CIRCUIT_LANES, len(backlog)):
+                self._circuit = True
+                self._close()
         if self.probing:
             self._schedule_probe(now, verdict.after_s)
-            if began >= self._doubted_at:
-                self._trial_wait_until = self._next_probe
+            self.doubt.failed(began, self._next_probe)
 
     def _lock(self, now: float, stall: Stall, began: float) -> None:
         """A first 401 or 403 is a doubt; the trials', or any answer of another endpoint, is a stall."""
-        self._closed = True
         if stall is Stall.CREDENTIALS and self.stall is None and not self._circuit:
-            if not self.in_doubt:
-                self.in_doubt = True
-                self._doubted_at = self._trial_wait_until = now
-                self._trial_out = False
-                self._trials = 0
+            if not self.doubt.active:
+                self.doubt.begin(now)
+                self._close()
                 self._next_probe = now + MIN_PROBE_DELAY_S
                 return
-            self._trials += began >= self._doubted_at
-            if self._trials < TRIALS:
+            if not self.doubt.locked(began):
                 return
-        self.in_doubt = False
+        self.doubt.active = False
         self._stalled_at = now
         self.stall = stall
+        self._close()
         self._schedule_probe(now, None)
 
     def _schedule_probe(self, now: float, after_s: float | None) -> None:
@@ -280,7 +288,10 @@ class Gate:
         if self.in_flight == 0:
             self._probe_delay_s = min(2 * self._probe_delay_s, self._max_probe_delay_s)
 
+    def _probe_at_once(self, now: float) -> None:
+        self._next_probe = now
+        self._probe_delay_s = MIN_PROBE_DELAY_S
+
     def probe_now(self) -> None:
         """Something changed that may heal a stall: try at once, whatever the delay has grown to."""
-        self._next_probe = 0.0
-        self._probe_delay_s = MIN_PROBE_DELAY_S
+        self._probe_at_once(0.0)

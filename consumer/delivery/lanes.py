@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from consumer.delivery.poison import Trouble
+from consumer.delivery.poison import Failing, Trouble
 from consumer.delivery.runs import Run, Runs
 from consumer.delivery.ticket import Ticket
 from consumer.outcomes import EventType
@@ -27,13 +27,11 @@ class Delivery:
         type: The event's type.
         index: The event's place in its record's array or batch; None when the value is one event.
         message_id: The event's messageId, for a dead letter's header.
-        attempts: Requests that were sent, the one in flight included.
-        first_attempt_ms: When the first was, milliseconds since the epoch.
         run: For a group with an account the run it stands in.
-        trouble: What it went through when it failed; None as long as it has not.
+        trouble: What it has been through; None as long as it has had no answer.
     """
 
-    __slots__ = ("attempts", "first_attempt_ms", "index", "message_id", "request", "run", "ticket", "trouble", "type")
+    __slots__ = ("index", "message_id", "request", "run", "ticket", "trouble", "type")
 
     def __init__(
         self, request: Request, ticket: Ticket, type_: EventType, index: int | None, message_id: str | None
@@ -43,8 +41,6 @@ class Delivery:
         self.type = type_
         self.index = index
         self.message_id = message_id
-        self.attempts = 0
-        self.first_attempt_ms = 0
         self.run: Run[Lane] | None = None
         self.trouble: Trouble | None = None
 
@@ -60,26 +56,10 @@ class Lane:
         due: When a failed head may be tried again; 0 when it has not failed. Seconds of the loop's clock.
         ordered: Whether `due` was Pendo's own `Retry-After`, which an end of an outage does not cut short.
         aside: Whether the head is set aside until the gate knows more about it.
-        failing_since: When its first failure since its last success was; None without one.
-        counted: Its heads' failures since its last success that counted against them.
-        hopeless: Whether it failed so often while others passed that its heads are given up rather than waited for.
-        answered: The route's answers at its last failure; -1 when it has not failed since its last success.
-        accepted: The route's acceptances then.
+        failing: What it has been through since its last success; None while it has not failed.
     """
 
-    __slots__ = (
-        "accepted",
-        "answered",
-        "aside",
-        "counted",
-        "due",
-        "failing_since",
-        "hopeless",
-        "in_flight",
-        "key",
-        "ordered",
-        "queue",
-    )
+    __slots__ = ("aside", "due", "failing", "in_flight", "key", "ordered", "queue")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -88,11 +68,7 @@ class Lane:
         self.due = 0.0
         self.ordered = False
         self.aside = False
-        self.failing_since: float | None = None
-        self.counted = 0
-        self.hopeless = False
-        self.answered = -1
-        self.accepted = 0
+        self.failing: Failing | None = None
 
     def __len__(self) -> int:
         """How many deliveries stand in it."""
@@ -105,21 +81,22 @@ class Lanes:
     Attributes:
         ready: Lanes whose head may be sent, in the order in which they became so.
         aside: Lanes whose head is set aside, the longest first.
+        retries: Lanes whose head has failed, by when it may be tried again.
         max_length: Deliveries in one lane from which on it crowds out others: its partitions are not read meanwhile.
         healed_at: When the last outage ended; seconds of the loop's clock.
     """
 
-    __slots__ = ("_lanes", "_retries", "_runs", "_sequence", "aside", "healed_at", "max_length", "ready")
+    __slots__ = ("_lanes", "_runs", "_sequence", "aside", "healed_at", "max_length", "ready", "retries")
 
     def __init__(self, max_length: int) -> None:
         self.ready: deque[Lane] = deque()
         self.aside: deque[Lane] = deque()
+        # (due, sequence, lane); an entry whose lane has another `due` by now is void.
+        self.retries: list[tuple[float, int, Lane]] = []
         self.max_length = max_length
         self.healed_at = 0.0
         self._lanes: dict[str, Lane] = {}
         self._runs: Runs[Lane] = Runs()
-        # (due, sequence, lane); an entry whose lane has another `due` by now is void.
-        self._retries: list[tuple[float, int, Lane]] = []
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -134,7 +111,7 @@ class Lanes:
         lane = self._lanes.get(request.lane)
         if lane is not None:
             lane.queue.append(delivery)
-            if len(lane.queue) >= self.max_length and not lane.hopeless:
+            if len(lane.queue) >= self.max_length and (lane.failing is None or not lane.failing.hopeless):
                 delivery.ticket.progress.crowd = lane
             return False
         lane = self._lanes[request.lane] = Lane(request.lane)
@@ -166,7 +143,7 @@ class Lanes:
             self.wake(self.aside[0])
             self.ready.rotate(1)
         lane = self.take()
-        while lane is None and (self.aside or self._retries):
+        while lane is None and (self.aside or self.retries):
             if self.aside:
                 self.wake(self.aside[0])
             else:
@@ -174,18 +151,13 @@ class Lanes:
             lane = self.take()
         return lane
 
-    def advance(self, lane: Lane, *, succeeded: bool = False) -> None:
+    def advance(self, lane: Lane) -> None:
         """The head has got its verdict and leaves; the next one becomes the head."""
-        head = lane.queue.pop(0)
+        run = lane.queue.pop(0).run
         lane.in_flight = False
         lane.due = 0.0
-        if succeeded and lane.failing_since is not None:
-            lane.failing_since = None
-            lane.counted = 0
-            lane.hopeless = False
-            lane.answered = -1
-        if head.run is not None:
-            self.ready.extend(self._runs.leave(head.run))
+        if run is not None:
+            self.ready.extend(self._runs.leave(run))
         if lane.queue:
             self.ready.append(lane)
         else:
@@ -198,7 +170,7 @@ class Lanes:
         lane.due = due
         lane.ordered = ordered
         self._sequence += 1
-        heappush(self._retries, (due, self._sequence, lane))
+        heappush(self.retries, (due, self._sequence, lane))
 
     def set_aside(self, lane: Lane) -> None:
         """The head stays the head, and waits until the gate knows more: for `wake`, `wake_aside` or a probe."""
@@ -228,15 +200,15 @@ class Lanes:
 
     def waiting(self) -> list[Lane]:
         """Lanes whose head has failed and waits for its next attempt."""
-        return [lane for due, _, lane in self._retries if lane.due == due]
+        return [lane for due, _, lane in self.retries if lane.due == due]
 
     def next_due(self) -> float | None:
         """When the earliest failed head may be tried again."""
-        return self._retries[0][0] if self._retries else None
+        return self.retries[0][0] if self.retries else None
 
     def wake_due(self, now: float) -> None:
         """Make lanes ready whose time has come."""
-        while self._retries and self._retries[0][0] <= now:
+        while self.retries and self.retries[0][0] <= now:
             self._pop_retry()
 
     def wake_all(self, now: float) -> None:
@@ -245,15 +217,15 @@ class Lanes:
         Nobody's retry clock ran in it.
         """
         self.healed_at = now
-        ordered = [entry for entry in self._retries if entry[2].ordered]
-        for entry in sorted(self._retries):
+        ordered = [entry for entry in self.retries if entry[2].ordered]
+        for entry in sorted(self.retries):
             if not entry[2].ordered:
                 self._revive(entry[0], entry[2])
-        self._retries = ordered
-        self._retries.sort()
+        self.retries = ordered
+        self.retries.sort()
 
     def _pop_retry(self) -> None:
-        due, _, lane = heappop(self._retries)
+        due, _, lane = heappop(self.retries)
         self._revive(due, lane)
 
     def _revive(self, due: float, lane: Lane) -> None:
@@ -280,6 +252,10 @@ class Lanes:
                 lane.aside = False
         self._rebuild()
 
+    def untried(self, refused: int) -> bool:
+        """Whether a probe could go beside those so many that were refused in this round, and set aside."""
+        return bool(self.ready) or len(self.aside) > refused
+
     def in_flight(self) -> Iterator[Delivery]:
         """The deliveries on the wire."""
         return (lane.queue[0] for lane in self._lanes.values() if lane.in_flight)
@@ -288,8 +264,8 @@ class Lanes:
         """Sort every lane anew into ready or retrying, and every run into standing or gone."""
         self._lanes = {key: lane for key, lane in self._lanes.items() if lane.queue}
         self._runs.rebuild()
-        self._retries = [entry for entry in self._retries if entry[2].queue and entry[2].due == entry[0]]
-        self._retries.sort()
+        self.retries = [entry for entry in self.retries if entry[2].queue and entry[2].due == entry[0]]
+        self.retries.sort()
         self.aside = deque(lane for lane in self.aside if lane.aside and lane.queue)
         standing_by = (lane for lane in self._lanes.values() if not lane.in_flight and not lane.due)
         self.ready = deque(lane for lane in standing_by if not lane.aside)

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from consumer.delivery.lanes import Delivery
+from consumer.delivery.poison import Trouble
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.outcomes import Reason
@@ -15,14 +16,14 @@ class Letters(Protocol):
         """Take a letter; the owner is settled when it is safe."""
 
 
-def letter_of(delivery: Delivery, reason: Reason, message: str, status: int | str) -> DeadLetter:
+def letter_of(delivery: Delivery, trouble: Trouble, reason: Reason, message: str) -> DeadLetter:
     """The letter of a delivery that was sent in vain.
 
     Args:
         delivery: Which.
+        trouble: What it has been through.
         reason: Why it is given up.
         message: The same in a few words, without anything of the event.
-        status: The last answer's HTTP status, or `timeout` or `connection`.
     """
     return DeadLetter(
         record=delivery.ticket.record,
@@ -34,7 +35,7 @@ def letter_of(delivery: Delivery, reason: Reason, message: str, status: int | st
         index=delivery.index,
         message_id=delivery.message_id,
         lane=delivery.request.lane,
-        status=str(status),
-        attempts=delivery.attempts,
-        first_attempt_ms=delivery.first_attempt_ms,
+        status=str(trouble.status),
+        attempts=trouble.attempts,
+        first_attempt_ms=trouble.first_attempt_ms,
     )

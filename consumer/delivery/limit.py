@@ -25,6 +25,7 @@ class Limit:
 
     Attributes:
         value: Requests that may be in flight.
+        reached: Whether so many were, since the window began.
     """
 
     __slots__ = (
@@ -34,9 +35,9 @@ class Limit:
         "_failed",
         "_falling",
         "_maximum",
-        "_reached",
         "_round_trip_s",
         "_threshold",
+        "reached",
         "value",
     )
 
@@ -54,23 +55,20 @@ class Limit:
         self._began: float | None = None
         self._answers = 0
         self._failed = 0
-        self._reached = False
+        self.reached = False
 
-    def reached(self) -> None:
-        """As many requests are in flight as are allowed."""
-        self._reached = True
+    def failed(self) -> None:
+        """Pendo could not, or would not just now, take a request; its answer is counted next."""
+        self._failed += 1
 
-    def answered(self, now: float, took_s: float, *, failed: bool) -> None:
+    def answered(self, now: float, took_s: float) -> None:
         """Count an answer, and judge the window when it is over.
 
         Args:
             now: Seconds of the loop's clock.
             took_s: How long the answer took.
-            failed: Whether Pendo could not, or would not just now, take the request.
         """
         self._answers += 1
-        if failed:
-            self._failed += 1
         if self._began is None:
             self._began = now
             self._round_trip_s = took_s
@@ -80,12 +78,12 @@ class Limit:
             self._judge()
             self._began = now
             self._answers = self._failed = 0
-            self._reached = False
+            self.reached = False
 
     def _judge(self) -> None:
         if self._failed > BAD_SHARE * self._answers:
             self._fall()
-        elif self._reached:
+        elif self.reached:
             self._falling = False
             doubled = min(2 * self.value, self._threshold) if self._doubling else 0
             self.value = min(max(doubled, self.value + 1), self._maximum)

@@ -5,7 +5,7 @@ the stamp of the newest write; beside that the events and the pairs of visitor a
 it is bounded, and lost with the process. It knows neither queues nor time.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Collection
 from typing import Final
 
@@ -40,16 +40,16 @@ class Memory:
 
     Args:
         ids: `memory_ids`: visitors and accounts whose fields are remembered; 0 for none.
-        message_ids: `memory_message_ids`: events that are remembered; 0 for none.
+        message_ids: `memory_message_ids`: events that are remembered at most, and half as many at least; 0 for none.
         suppress_unchanged: Whether what changes nothing is not sent.
     """
 
     __slots__ = (
         "_delivered",
+        "_delivered_before",
         "_ids",
         "_max_size",
         "_message_ids",
-        "_order",
         "_pairs",
         "_shared",
         "_size",
@@ -67,8 +67,9 @@ class Memory:
         self._writes: OrderedDict[int, Writes] = OrderedDict()
         self._pairs: OrderedDict[int, None] = OrderedDict()
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        # Two sets, the older of which is forgotten whole: no set has to tell which of its members is the oldest.
         self._delivered: set[int] = set()
-        self._order: deque[int] = deque()
+        self._delivered_before: set[int] = set()
 
     def judge(self, request: Request, stamp: Stamp) -> Request | Reason:
         """Say what of a request is to be sent; changes nothing.
@@ -81,7 +82,7 @@ class Memory:
             The request itself; a copy without those fields that a newer event has written; or why it need not be
             sent: `REPEAT`, `STALE` or `UNCHANGED`.
         """
-        if request.identity in self._delivered:
+        if request.identity in self._delivered or request.identity in self._delivered_before:
             return Reason.REPEAT
         state = request.state
         if state is None or not state.fields:
@@ -115,22 +116,17 @@ class Memory:
             stamp: How new it is.
             delivered: Whether Pendo accepted it; else it was unchanged, and only its fields count as newer.
         """
-        if delivered and request.identity and self._message_ids:
-            self._note_identity(request.identity)
+        identity = request.identity
+        if delivered and identity and self._message_ids:
+            self._delivered.add(identity)
+            if 2 * len(self._delivered) >= self._message_ids:
+                self._delivered, self._delivered_before = set(), self._delivered
         state = request.state
         if state is not None and self._ids:
             if state.fields:
                 self._note_fields(state, stamp)
             if delivered and request.account is not None:
                 self._note_pair(_pair(request))
-
-    def _note_identity(self, identity: int) -> None:
-        if identity in self._delivered:
-            return
-        self._delivered.add(identity)
-        self._order.append(identity)
-        if len(self._order) > self._message_ids:
-            self._delivered.discard(self._order.popleft())
 
     def _note_pair(self, pair: int) -> None:
         self._pairs[pair] = None

@@ -4,43 +4,52 @@ Failures of heads go in, with what the route answered to other lanes meanwhile; 
 none. In an outage no others pass, so no attempt counts and nothing is given up. It knows neither queues nor answers.
 """
 
-from typing import Final, Protocol
+from typing import Final
 
 HEALTHY_SHARE: Final = 0.9
 """So many of the others' answers must be acceptances for a failure to be the head's own."""
 
 
 class Trouble:
-    """What a head that has failed has been through.
+    """What a head that was not accepted has been through.
 
     Attributes:
-        status: Its last answer's HTTP status, or `timeout` or `connection`.
+        first_attempt_ms: When its first request went, milliseconds since the epoch.
+        attempts: Requests that were answered, or had no answer.
+        status: The last one's HTTP status, or `timeout` or `connection`.
         counted: Attempts that failed while others passed.
         locked_at: When it was last answered with 401 or 403; None when never. Seconds of the loop's clock.
     """
 
-    __slots__ = ("counted", "locked_at", "status")
+    __slots__ = ("attempts", "counted", "first_attempt_ms", "locked_at", "status")
 
-    def __init__(self) -> None:
+    def __init__(self, first_attempt_ms: int) -> None:
+        self.first_attempt_ms = first_attempt_ms
+        self.attempts = 0
         self.status: int | str = ""
         self.counted = 0
         self.locked_at: float | None = None
 
 
-class Failing(Protocol):
-    """The lane behind a failing head.
+class Failing:
+    """What a lane has been through since its last success.
 
     Attributes:
-        failing_since: When its first failure since its last success was; None without one.
-        counted: Its heads' counted failures since its last success.
-        answered: The route's answers at its last failure; -1 when it has not failed since its last success.
+        since: When its first failure was; seconds of the loop's clock.
+        counted: Its heads' failures that counted against them.
+        hopeless: Whether it failed so often while others passed that its heads are given up rather than waited for.
+        answered: The route's answers at its last failure; None before the first.
         accepted: The route's acceptances then.
     """
 
-    failing_since: float | None
-    counted: int
-    answered: int
-    accepted: int
+    __slots__ = ("accepted", "answered", "counted", "hopeless", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.counted = 0
+        self.hopeless = False
+        self.answered: int | None = None
+        self.accepted = 0
 
 
 class Poison:
@@ -48,7 +57,8 @@ class Poison:
 
     Args:
         window_s: `retry_window_s`: so long its lane must have been without a success.
-        min_attempts: So many counted attempts it must have had itself.
+        min_attempts: So many counted attempts it must have had itself; after so many of all its heads' the lane is
+            hopeless.
     """
 
     __slots__ = ("_min_attempts", "_window_s")
@@ -57,40 +67,32 @@ class Poison:
         self._window_s = window_s
         self._min_attempts = min_attempts
 
-    def count(self, lane: Failing, trouble: Trouble, *, answered: int, accepted: int, throttled: bool) -> None:
+    def count(self, lane: Failing, head: Trouble, *, answered: int, accepted: int, throttled: bool) -> None:
         """Count one failed attempt, if it counts.
 
         Args:
             lane: The head's.
-            trouble: The head's.
+            head: Its own.
             answered: The route's answers so far, this one included.
             accepted: Acceptances among them.
             throttled: Whether Pendo only asked to slow down, which is no failure of the head.
         """
-        if lane.answered >= 0 and not throttled:
+        if lane.answered is not None and not throttled:
             others = answered - lane.answered - 1
             if others > 0 and accepted - lane.accepted >= HEALTHY_SHARE * others:
-                trouble.counted += 1
+                head.counted += 1
                 lane.counted += 1
+                lane.hopeless = lane.counted >= self._min_attempts
         lane.answered = answered
         lane.accepted = accepted
 
-    def exhausted(self, lane: Failing, trouble: Trouble, now: float, healed_at: float) -> bool:
+    def exhausted(self, lane: Failing, head: Trouble, now: float, healed_at: float) -> bool:
         """Whether the head has had its lane's window and its own attempts.
 
         Args:
             lane: The head's.
-            trouble: The head's.
+            head: Its own.
             now: Seconds of the loop's clock.
             healed_at: When the last outage ended: nobody's window runs in one.
         """
-        since = lane.failing_since
-        return (
-            trouble.counted >= self._min_attempts
-            and since is not None
-            and now - max(since, healed_at) >= self._window_s
-        )
-
-    def hopeless(self, lane: Failing) -> bool:
-        """Whether the lane has failed often enough for its heads to be given up under pressure."""
-        return lane.counted >= self._min_attempts
+        return head.counted >= self._min_attempts and now - max(lane.since, healed_at) >= self._window_s

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 from consumer import metrics
 from consumer.delivery.lease import Hold, Lease
@@ -79,7 +80,8 @@ class Routes:
         """This is no reason any more to start no request."""
         self._lease.held.discard(why)
         for senders in self.senders.values():
-            senders.forgive()
+            if _long(why):
+                senders.forgive()
             senders.wake()
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:
@@ -110,6 +112,18 @@ class Routes:
             yield from _samples(senders)
 
 
+def _long(why: Hold) -> bool:
+    """Whether it can last as long as a retry window: then none has run meanwhile."""
+    match why:
+        case Hold.PAUSED | Hold.ASLEEP:
+            return True
+        case Hold.REBALANCE:
+            # The group's own timeouts bound it; and they may follow each other faster than a window runs out.
+            return False
+        case _:
+            assert_never(why)
+
+
 def _samples(senders: Senders) -> Iterator[Sample]:
     gate, route = senders.gate, (senders.route.value,)
     for status, count in senders.requests.items():
@@ -118,7 +132,7 @@ def _samples(senders: Senders) -> Iterator[Sample]:
     yield Sample(metrics.REQUEST_DURATION, senders.durations, route)
     yield Sample(metrics.GATE_STATE, gate.state.value, route)
     yield Sample(metrics.CONCURRENCY_LIMIT, gate.limit.value, route)
-    yield Sample(metrics.IN_DOUBT, int(gate.in_doubt), route)
+    yield Sample(metrics.IN_DOUBT, int(gate.doubt.active), route)
     yield Sample(metrics.LANES_SET_ASIDE, len(senders.lanes.aside), route)
     for stall in Stall:
         yield Sample(metrics.STALLED, int(gate.stall is stall), (*route, stall.value))

@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from math import inf
-from time import time
 from typing import Final
 
 from consumer.delivery.consequences import Consequences
@@ -36,7 +35,7 @@ MAX_SUPPRESSED: Final = 100
 """Repeats may come by the ten thousand; the loop must get its turn in between."""
 
 Turn = tuple[Lane, Request, Stamp]
-"""A lane whose head is in flight, what goes out of it, and how new that is."""
+"""A lane whose head is to go, what goes out of it, and how new that is."""
 
 
 class Senders:
@@ -120,14 +119,14 @@ class Senders:
 
     def relieve(self) -> bool:
         """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""
-        undecided = self.consequences.relieve()
+        undecided = self.consequences.relief.relieve()
         self.wake()
         return undecided
 
     def begin_flood(self) -> None:
         """Somebody else was in a flood stop over what is ours now."""
         if not self.gate.flood.active:
-            self.gate.flood.begin()
+            self.gate.begin_flood()
             log.error("a flood stop goes on that an earlier process began: delivery is stopped but for probes")
 
     def probe_now(self) -> None:
@@ -136,22 +135,36 @@ class Senders:
         self.wake()
 
     async def _send_forever(self) -> None:
+        clock, post = self._loop.time, self._post
         while True:
-            turn = self._take()
+            began = clock()
+            turn = self._take(began)
             if turn is None:
                 woken = self._loop.create_future()
                 self._idle.append(woken)
                 await woken
-            else:
-                await self._attempt(*turn)
+                continue
+            lane, sent, stamp = turn
+            verdict: Verdict
+            status: int | str
+            try:
+                verdict, status = await post(sent.body)
+            except UnreachableError as error:
+                verdict, status = NO_ANSWER, error.kind
+            now = clock()
+            self.requests[status] += 1
+            self.durations.observe(now - began)
+            self.consequences.draw(lane, sent, stamp, verdict, status, began, now)
+            if self._stopping and not self.gate.in_flight:
+                self._quiet.set()
 
-    def _take(self) -> Turn | None:
+    def _take(self, now: float) -> Turn | None:
         """The next head that may be sent now; else see to it that somebody is woken when one may."""
         if self._stopping or self._yielding:
             return None
         gate, lanes = self.gate, self.lanes
-        now = self._loop.time()
-        lanes.wake_due(now)
+        if lanes.retries:
+            lanes.wake_due(now)
         wait_s = gate.wait_s(now, ready=bool(lanes.ready))
         turn = self._judged() if wait_s == 0.0 else None
         if turn is not None:
@@ -220,21 +233,3 @@ class Senders:
             if not woken.done():
                 woken.set_result(None)
                 wanted -= 1
-
-    async def _attempt(self, lane: Lane, sent: Request, stamp: Stamp) -> None:
-        delivery = lane.queue[0]
-        delivery.attempts += 1
-        if delivery.attempts == 1:
-            delivery.first_attempt_ms = int(time() * 1000)
-        began = self._loop.time()
-        status: int | str
-        try:
-            verdict, status = await self._post(sent.body)
-        except UnreachableError as error:
-            verdict, status = NO_ANSWER, error.kind
-        now = self._loop.time()
-        self.requests[status] += 1
-        self.durations.observe(now - began)
-        self.consequences.draw(lane, sent, stamp, verdict, status, began=began, now=now)
-        if self._stopping and not self.gate.in_flight:
-            self._quiet.set()

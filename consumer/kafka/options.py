@@ -22,6 +22,8 @@ METADATA_AGE_MS: Final = 60_000
 """How soon new partitions, or a topic that was made anew, are found; the client's own five minutes are long to wait."""
 REQUEST_TIMEOUT_MS: Final = 40_000
 """aiokafka's own default."""
+FETCH_BYTES: Final = 1024 * 1024
+"""Of one answer of a broker: while the client takes it apart, it holds it up to three times."""
 
 
 def consumer_options(settings: KafkaSettings, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def consumer_options(settings: KafkaSettings, options: Mapping[str, Any]) -> dic
         # A join is answered when all members have come, which may take as long as a rebalance.
         "request_timeout_ms": max(REQUEST_TIMEOUT_MS, rebalance_ms + REQUEST_TIMEOUT_MS // 4),
         "metadata_max_age_ms": METADATA_AGE_MS,
+        "fetch_max_bytes": FETCH_BYTES,
         # One JoinGroup goes out per assignor; aiokafka's sticky one is broken.
         "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
         **settings.consumer_options,

@@ -49,6 +49,9 @@ T = TypeVar("T")
 class Assignments(Protocol):
     """Who is told of a rebalance."""
 
+    async def joining(self, partitions: Sequence[Partition]) -> None:
+        """The group is about to be joined for the first time; these partitions there are."""
+
     async def revoked(self, partitions: Sequence[Partition]) -> None:
         """These partitions are about to belong to somebody else."""
 
@@ -91,8 +94,10 @@ class Source:
         problem = ""
         while self._consumer is None:
             try:
-                self._partition_count = await self._require_topics()
+                partitions = await self._require_topics()
+                self._partition_count = len(partitions)
                 self._partition_bytes = self._share_prefetch(self._partition_count)
+                await assignments.joining(partitions)
                 self._consumer = await self._connect()
             except BrokerError as error:
                 if str(error) != problem:
@@ -101,13 +106,13 @@ class Source:
                 await asyncio.sleep(RETRY_DELAY_S)
         self._consumer.subscribe(topics=list(self._settings.topics), listener=_Listener(assignments))
 
-    async def _require_topics(self) -> int:
-        """How many partitions there are. Subscribing to a missing topic would create it on brokers that allow it."""
+    async def _require_topics(self) -> list[Partition]:
+        """The partitions that there are. Subscribing to a missing topic would create it on brokers that allow it."""
         partitions = await self._cluster.partitions()
         missing = sorted(set(self._settings.topics) - partitions.keys())
         if missing:
             raise BrokerError(f"topic {', '.join(missing)} does not exist; this service creates none")
-        return sum(partitions[topic] for topic in self._settings.topics)
+        return [Partition(topic, number) for topic in self._settings.topics for number in range(partitions[topic])]
 
     def _share_prefetch(self, partitions: int) -> int:
         """Bytes to read ahead of each partition: any process may come to own all of them."""
@@ -157,12 +162,15 @@ class Source:
         return {Partition(*tp): records for tp, records in batches.items()}
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from there."""
-        self._client.seek(TopicPartition(*partition), offset)
+        """Read on from there.
 
-    def assigned(self) -> set[Partition]:
-        """The partitions that are ours."""
-        return {Partition(*tp) for tp in self._client.assignment()}
+        Raises:
+            BrokerError: The partition is not assigned.
+        """
+        try:
+            self._client.seek(TopicPartition(*partition), offset)
+        except KafkaError as error:
+            raise BrokerError(f"a seek in {partition}: {error.__class__.__name__}") from error
 
     async def commit(self, positions: Mapping[Partition, tuple[int, str]]) -> None:
         """Commit offsets with their metadata; without it when the broker finds it too large.

@@ -8,6 +8,7 @@ With it travel the offset map and the flags: states that whoever goes on from th
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from time import monotonic
 from typing import Final, Protocol
 
@@ -23,6 +24,14 @@ MIN_INTERVAL_S: Final = 0.05
 """A broker answers a commit in a few milliseconds; more often would cost more than it saves."""
 
 
+class Answer(StrEnum):
+    """What became of a commit; the first two are labels of the metric `commits_total`."""
+
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    NEEDLESS = "needless"
+
+
 class Committer(Protocol):
     """Writes positions to Kafka."""
 
@@ -34,7 +43,7 @@ class Commits:
     """Decides when to commit.
 
     Attributes:
-        results: How many were `confirmed` and how many `failed`.
+        results: How many were confirmed, and how many failed.
     """
 
     def __init__(
@@ -49,7 +58,7 @@ class Commits:
         flags: Callable[[], int],
     ) -> None:
         self._turned_s = monotonic()
-        self.results = Counter({"confirmed": 0, "failed": 0})
+        self.results = Counter({Answer.CONFIRMED: 0, Answer.FAILED: 0})
         self._committer = committer
         self._tag = tag
         self._interval_s = interval_s
@@ -79,14 +88,13 @@ class Commits:
 
     async def commit(self, progresses: Iterable[Progress]) -> bool:
         """Commit what is new in these partitions; whether all of it is confirmed."""
-        return await self._commit(progresses, again=False) is not False
+        return await self._commit(progresses, again=False) is not Answer.FAILED
 
     async def prove(self) -> bool:
         """Commit what is ours once more, new or not: whether the group still takes our commits."""
-        return await self._commit(self._owned(), again=True) is True
+        return await self._commit(self._owned(), again=True) is Answer.CONFIRMED
 
-    async def _commit(self, progresses: Iterable[Progress], *, again: bool) -> bool | None:
-        """Whether it is confirmed; None when there was nothing to commit."""
+    async def _commit(self, progresses: Iterable[Progress], *, again: bool) -> Answer:
         async with self._lock:
             flags = self._flags()
             changed = [
@@ -100,19 +108,19 @@ class Commits:
                 if watermark is not None
             }
             if not positions:
-                return None
+                return Answer.NEEDLESS
             try:
                 await self._committer.commit(positions)
             except BrokerError as error:
-                self.results["failed"] += 1
+                self.results[Answer.FAILED] += 1
                 log.warning("a commit was not confirmed; it will be repeated", problem=str(error))
-                return False
-            self.results["confirmed"] += 1
+                return Answer.FAILED
+            self.results[Answer.CONFIRMED] += 1
             for progress, changes, watermark in changed:
                 progress.committed_changes = changes
                 progress.committed_flags = flags
                 progress.committed = watermark
-            return True
+            return Answer.CONFIRMED
 
     def _describe(self, progress: Progress, watermark: int, flags: int) -> str:
         text = encode(watermark, progress.runs(), self._tag, flags)

@@ -17,7 +17,8 @@ from consumer.kafka import offset_map
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.log import get_logger
-from consumer.worker.beginnings import StartFrom, begun, wanted
+from consumer.worker import beginnings
+from consumer.worker.beginnings import Beginning, Beginnings, StartFrom
 
 log = get_logger(__name__)
 
@@ -27,24 +28,15 @@ SETTLE_CHECK_S: Final = 0.01
 """How often a revoke looks whether what is in flight has been answered."""
 
 
-class Offsets(Protocol):
+class Offsets(beginnings.Offsets, Protocol):
     """What is asked of Kafka here."""
 
     @property
     def partition_count(self) -> int:
         """Partitions that the topics have."""
 
-    async def committed(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, str]]:
-        """Committed offsets and metadata."""
-
-    async def bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
-        """First and end offsets."""
-
-    async def offsets_at(self, partitions: Sequence[Partition], time_ms: int) -> Mapping[Partition, int | None]:
-        """First offsets not older than a time."""
-
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from there."""
+        """Read on from there; raises `BrokerError` when the partition is not assigned."""
 
 
 class Delivering(Protocol):
@@ -96,14 +88,14 @@ class Partitions:
         self.expired = 0
         self._offsets = offsets
         self._delivering = delivering
-        self._start_from = start_from
         self._drain_s = drain_s
         self._tag = tag
         self._tally = tally
         self._commit = commit
+        # Assigned, but whose commits they go on from is not known yet; then they are in one of the others.
         self._unrestored: set[Partition] = set()
-        self._anew: set[Partition] = set()
-        self._beginnings: dict[Partition, int] = {}
+        self._beginnings = Beginnings(offsets, start_from)
+        self._first_offsets: dict[Partition, int] = {}
         # Given up at a rebalance that is not over: who gets them is not known, or not what was committed meanwhile.
         self._kept: dict[Partition, Progress] = {}
         self._leaving: list[Progress] = []
@@ -119,24 +111,49 @@ class Partitions:
         yield from self.owned.values()
         yield from self._leaving
 
+    @property
+    def uncommitted(self) -> bool:
+        """Whether something was settled of partitions that we may not commit, since a rebalance is not over."""
+        return any(p.changes != p.committed_changes for p in self._kept.values())
+
+    @property
+    def problem(self) -> str | None:
+        """Why an assigned partition is not read, while others are; None when all are."""
+        return self._beginnings.problem
+
     def open_events(self) -> int:
         """Open events, counted from their tickets."""
         return sum(ticket.open for progress in self.progresses() for ticket in progress.open_records())
+
+    async def joining(self, partitions: Sequence[Partition]) -> None:
+        """The group is about to be joined for the first time; these partitions there are.
+
+        Raises:
+            BrokerError: Kafka did not answer; call it again.
+        """
+        await self._beginnings.joining(partitions)
+
+    def _disown(self) -> None:
+        """What was asked of an assignment that is over is of no use."""
+        self._generation += 1
+        self._unrestored.clear()
+        self._beginnings.forget()
 
     async def revoked(self, partitions: Sequence[Partition]) -> None:
         """Give partitions up: start no send, commit, wait for what is in flight, commit again, keep the rest.
 
         What is kept goes on when the partition comes back and nobody else has committed meanwhile.
         """
-        self._generation += 1
-        self._unrestored.clear()
-        self._anew.clear()
+        self._disown()
         self._delivering.hold(Hold.REBALANCE)
         leaving = {partition: self.owned.pop(partition) for partition in partitions if partition in self.owned}
         if not leaving:
             return
         self._kept |= leaving
         self._leaving = list(leaving.values())
+        for progress in self._leaving:
+            # Nothing of it is read in any case: whoever fails meanwhile stands in nobody's way.
+            progress.pressed = False
         try:
             # The other members wait for us, and the group throws out who takes too long.
             async with asyncio.timeout(self._drain_s + REVOKE_COMMITS_S):
@@ -158,7 +175,7 @@ class Partitions:
     async def assigned(self, partitions: Sequence[Partition]) -> None:
         """Partitions are ours from now on; the poll loop restores them. What was kept of others is released."""
         self.rebalances += 1
-        self._generation += 1
+        self._disown()
         self._unrestored = set(partitions)
         self._delivering.own(len(partitions), self._offsets.partition_count)
         released = self._release([p for p in self._kept if p not in self._unrestored])
@@ -176,6 +193,7 @@ class Partitions:
 
     def release_all(self) -> int:
         """At a stop: hand back to Kafka what is open; returns how many events that were."""
+        self._beginnings.forget()
         self._kept |= self.owned
         self.owned.clear()
         return self._release(list(self._kept))
@@ -183,66 +201,67 @@ class Partitions:
     @property
     def unrestored(self) -> bool:
         """Whether `restore` has something to do."""
-        return bool(self._unrestored)
+        return bool(self._unrestored) or bool(self._beginnings)
 
     async def restore(self) -> None:
-        """Find where assigned partitions begin, and seek there.
+        """Take on what was assigned, and seek to where it begins; what Kafka does not answer for is left for later.
 
         Raises:
-            BrokerError: Kafka did not answer; call it again.
+            BrokerError: The group's commits are not known, or a partition is ours no more; call it again.
         """
+        if self._unrestored:
+            await self._sort_out()
+        await self._beginnings.wait()
+        for partition, beginning in self._beginnings.answered():
+            self._begin(partition, beginning)
+
+    async def _sort_out(self) -> None:
+        """Go on with what nobody else had meanwhile, and ask where the others begin."""
         generation = self._generation
-        partitions = sorted(self._unrestored)
-        committed = await self._offsets.committed(partitions)
+        committed = await self._offsets.committed(sorted(self._unrestored))
         if generation != self._generation:
             return
-        for partition in partitions:
-            if partition not in self._anew:
-                self._go_on_with(partition, committed.get(partition))
-        # Whatever could be sent is ours; what is still to be restored has nothing in the lanes.
+        for partition in sorted(self._unrestored):
+            commit = committed.get(partition)
+            if not self._go_on_with(partition, commit):
+                self._beginnings.ask(partition, commit)
+            self._unrestored.discard(partition)
+        # Whatever could be sent is ours; what is still to begin has nothing in the lanes.
         self._delivering.free(Hold.REBALANCE)
-        partitions = [partition for partition in partitions if partition in self._unrestored]
-        bounds = await self._offsets.bounds(partitions)
-        uncommitted = [partition for partition in partitions if partition not in committed]
-        starts = await wanted(self._offsets, self._start_from, uncommitted, bounds)
-        if generation != self._generation:
-            return
-        for partition in partitions:
-            first, end = bounds[partition]
-            commit = None if partition in self._anew else committed.get(partition)
-            progress, flags = begun(partition, commit, end, starts.get(partition, first))
-            self._delivering.take_over(flags)
-            self._account_expired(partition, progress.skip_to(first))
-            progress.last_read = max(progress.last_read, first - 1)
-            self._take_on(partition, progress)
-        self._anew.difference_update(partitions)
+
+    def _begin(self, partition: Partition, beginning: Beginning) -> None:
+        self._take_on(partition, beginning.progress)
+        self._delivering.take_over(beginning.flags)
+        self._account_expired(partition, beginning.expired)
 
     def _take_on(self, partition: Partition, progress: Progress) -> None:
         self._offsets.seek(partition, progress.last_read + 1)
         self.owned[partition] = progress
-        self._unrestored.discard(partition)
 
-    def _go_on_with(self, partition: Partition, commit: tuple[int, str] | None) -> None:
+    def _go_on_with(self, partition: Partition, commit: tuple[int, str] | None) -> bool:
         """Go on with what was kept of a partition, if nobody but us has committed since; else release it."""
         if partition not in self._kept:
-            return
+            return False
         if commit is not None and offset_map.writer_of(commit[1]) == self._tag:
-            self._take_on(partition, self._kept.pop(partition))
-        else:
-            released = self._release([partition])
-            log.info("what was open is read again: somebody else had the partition", released=released)
+            # First: a partition that was lost meanwhile cannot be sought, and must not be lost from what is kept.
+            self._take_on(partition, self._kept[partition])
+            del self._kept[partition]
+            return True
+        released = self._release([partition])
+        log.info("what was open is read again: somebody else had the partition", released=released)
+        return False
 
     def note_beginnings(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
         """Remember where logs begin, to tell what is missing when reading jumps.
 
         Nothing is passed over yet: what the log has lost may still stand in what the client has read ahead.
         """
-        self._beginnings = {partition: first for partition, (first, _) in bounds.items()}
+        self._first_offsets = {partition: first for partition, (first, _) in bounds.items()}
         self.gaps_due = True
 
     def note_jump(self, partition: Partition, offset: int) -> None:
         """Reading jumped to `offset`: what lies before the log's beginning expired, the rest are gaps of the log."""
-        begin = min(self._beginnings.get(partition, 0), offset)
+        begin = min(self._first_offsets.get(partition, 0), offset)
         self._account_expired(partition, self.owned[partition].skip_to(begin))
 
     def note_position(self, partition: Partition, offset: int) -> None:
@@ -264,11 +283,10 @@ class Partitions:
         read before. What a broker says of a log's end is no better sign: some are wrong, or late.
         """
         log.warning("the log was made anew: reading it from its beginning", partition=str(partition))
-        self._beginnings.pop(partition, None)
+        self._first_offsets.pop(partition, None)
         self._kept[partition] = self.owned.pop(partition)
         self._release([partition])
-        self._unrestored.add(partition)
-        self._anew.add(partition)
+        self._beginnings.ask_anew(partition)
 
     def _account_expired(self, partition: Partition, expired: int) -> None:
         if expired:

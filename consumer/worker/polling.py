@@ -55,7 +55,7 @@ class Polling:
 
     Attributes:
         started: Whether the group has been joined once.
-        problem: Why reading fails at present; None when it does not.
+        problem: Why reading fails at present, be it of one partition; None when it does not.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Polling:
                 log.warning("reading from Kafka failed; trying again", problem=self.problem)
                 await asyncio.sleep(RETRY_DELAY_S)
             else:
-                self.problem = None
+                self.problem = self._partitions.problem
                 # Only a turn that went well: a client whose inner task has died fails every poll for good.
                 self._turned_s = monotonic()
 

@@ -58,7 +58,7 @@ class Desk:
         self.gate.begin(began)
         head = lane.queue[0]
         stamp = stamp_of(head.request, head.ticket)
-        self.consequences.draw(lane, head.request, stamp, verdict, 403, began=began, now=self.now)
+        self.consequences.draw(lane, head.request, stamp, verdict, 403, began, self.now)
 
 
 def _strip(body: bytes, _gone: Collection[str]) -> bytes:
@@ -117,7 +117,7 @@ def test_nobody_is_convicted_while_the_credential_is_in_doubt(desk: Desk) -> Non
     _lock_and_pass(desk, "suspect", "good")
     desk.add("new")
     desk.answer("new", FORBIDDEN)
-    assert desk.gate.in_doubt
+    assert desk.gate.doubt.active
     desk.answer("suspect", FORBIDDEN)
     assert not desk.box.letters
 

@@ -11,7 +11,12 @@ SHARE = 0.5
 def _count(flood: Flood, answers: str, *, left: bool = True) -> None:
     """Count answers: R for refused, A for accepted."""
     for answer in answers:
-        flood.count(refused=answer == "R", left=left)
+        if flood.active:
+            flood.probed(refused=answer == "R", left=left)
+        elif answer == "R":
+            flood.refused()
+        else:
+            flood.answers += 1
 
 
 def _active() -> Flood:

@@ -1,13 +1,15 @@
 """The gate: outage and misconfiguration close it, and it finds its way back without being told."""
 
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
 import pytest
 
 from consumer.delivery.bucket import Bucket
+from consumer.delivery.doubt import TRIALS
 from consumer.delivery.flood import ROUND, Flood
-from consumer.delivery.gate import CIRCUIT_AFTER_S, CIRCUIT_LANES, MIN_PROBE_DELAY_S, TRIALS, Gate, GateState
+from consumer.delivery.gate import CIRCUIT_AFTER_S, CIRCUIT_LANES, MIN_PROBE_DELAY_S, Gate, GateState
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.limit import START, Limit
 from consumer.outcomes import Reason
@@ -19,6 +21,28 @@ ENDPOINT: Final = Locked(Stall.ENDPOINT)
 ABOUT_ITSELF: Final = [ACCEPTED, OPTED_OUT, REFUSED]
 MIN_EVENTS: Final = 10
 LONG_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What else there is.
+
+    Attributes:
+        lanes: How many lanes hold open deliveries.
+        left: Whether there is anything else to probe.
+    """
+
+    lanes: int
+    left: bool
+
+    def __len__(self) -> int:
+        """How many lanes."""
+        return self.lanes
+
+    def untried(self, refused: int) -> bool:
+        """Whether there is."""
+        del refused
+        return self.left
 
 
 class Bench:
@@ -51,7 +75,7 @@ class Bench:
         self, now: float, verdict: Verdict, lane: str = "a", *, began: float, lanes: int = 100, left: bool = True
     ) -> bool:
         """A request is answered that went earlier."""
-        return self.gate.end(now, lane, verdict, began=began, lanes=lanes, left=left)
+        return self.gate.end(now, lane, verdict, began, Standing(lanes, left))
 
     def outage(self, start: float = 0.0) -> float:
         """Let enough lanes fail for long enough; returns the time by then."""
@@ -352,7 +376,7 @@ def test_being_asked_to_slow_down_is_no_outage(bench: Bench) -> None:
 def test_one_403_is_a_doubt_and_one_trial_goes(bench: Bench) -> None:
     """At once, with a head that is ready; the suspect itself waits a second."""
     assert not bench.answer(5, CREDENTIALS)
-    assert (bench.gate.in_doubt, bench.gate.stall, bench.gate.state) == (True, None, GateState.OPEN)
+    assert (bench.gate.doubt.active, bench.gate.stall, bench.gate.state) == (True, None, GateState.OPEN)
     assert bench.gate.probing
     assert bench.waits(5) == (MIN_PROBE_DELAY_S, 0)
     bench.gate.begin(5)
@@ -372,7 +396,7 @@ def test_a_trial_that_passes_ends_the_doubt(bench: Bench, verdict: Verdict) -> N
     """Then the credential is good, and the route goes on as if nothing had been."""
     bench.answer(5, CREDENTIALS)
     assert not bench.answer(6, verdict, lane="b")
-    assert not bench.gate.in_doubt
+    assert not bench.gate.doubt.active
     assert bench.gate.state is GateState.OPEN
     assert bench.waits(6) == (0, 0)
 
@@ -382,7 +406,7 @@ def test_the_next_doubt_is_as_patient_as_the_first(bench: Bench) -> None:
     for second in range(0, 100, 2):
         bench.answer(second, CREDENTIALS)
         bench.answer(second, CREDENTIALS, lane="b")
-        assert bench.gate.in_doubt
+        assert bench.gate.doubt.active
         bench.answer(second + 1, ACCEPTED, lane="c")
         assert bench.gate.stall is None
 
@@ -392,7 +416,7 @@ def test_an_older_requests_pass_does_not_end_the_doubt(bench: Bench) -> None:
     bench.gate.begin(4)
     bench.answer(5, CREDENTIALS)
     bench.end(6, ACCEPTED, "b", began=4)
-    assert bench.gate.in_doubt
+    assert bench.gate.doubt.active
     assert bench.waits(5) == (MIN_PROBE_DELAY_S, 0)
     bench.gate.begin(6)
     assert bench.waits(6 + LONG_S) == (inf, inf)
@@ -406,10 +430,10 @@ def test_an_older_requests_answer_is_not_the_trials(bench: Bench) -> None:
     bench.gate.begin(6)
     for _ in range(2 * TRIALS):
         bench.end(7, CREDENTIALS, "old", began=4)
-    assert bench.gate.in_doubt
+    assert bench.gate.doubt.active
     assert bench.waits(7 + LONG_S) == (inf, inf)
     bench.end(8, CREDENTIALS, "trial", began=6)
-    assert bench.gate.in_doubt
+    assert bench.gate.doubt.active
     assert bench.waits(8) == (0, 0)
 
 
@@ -419,7 +443,11 @@ def test_trials_that_meet_403_too_are_a_stall(bench: Bench) -> None:
     for number in range(1, TRIALS):
         assert not bench.answer(5 + number, CREDENTIALS, lane=str(number))
     assert bench.answer(9, CREDENTIALS, lane="last")
-    assert (bench.gate.state, bench.gate.stall, bench.gate.in_doubt) == (GateState.STALLED, Stall.CREDENTIALS, False)
+    assert (bench.gate.state, bench.gate.stall, bench.gate.doubt.active) == (
+        GateState.STALLED,
+        Stall.CREDENTIALS,
+        False,
+    )
     assert bench.waits(9) == (MIN_PROBE_DELAY_S, MIN_PROBE_DELAY_S)
 
 
@@ -429,7 +457,7 @@ def test_a_trial_that_meets_trouble_decides_nothing(bench: Bench) -> None:
     now, waits = 0.0, []
     for _ in range(8):
         bench.answer(now, NO_ANSWER, lane="b")
-        assert bench.gate.in_doubt
+        assert bench.gate.doubt.active
         waits.append(bench.gate.wait_s(now, ready=True))
         now += waits[-1]
     assert waits == sorted(waits)
@@ -462,11 +490,11 @@ def test_an_outage_in_the_middle_of_a_doubt_leads_out_of_both(bench: Bench) -> N
     """The circuit's probe is a trial as well."""
     bench.answer(0, CREDENTIALS)
     now = bench.outage()
-    assert bench.gate.in_doubt
+    assert bench.gate.doubt.active
     assert bench.gate.wait_s(now, ready=True) == MIN_PROBE_DELAY_S
     assert bench.waits(now + LONG_S) == (0, 0)
     assert bench.answer(now + LONG_S, ACCEPTED, lane="b")
-    assert (bench.gate.state, bench.gate.in_doubt) == (GateState.OPEN, False)
+    assert (bench.gate.state, bench.gate.doubt.active) == (GateState.OPEN, False)
     assert bench.waits(now + LONG_S) == (0, 0)
 
 
@@ -490,7 +518,7 @@ def test_a_wrong_url_found_in_a_doubt_stalls_at_once(bench: Bench) -> None:
     """The doubt is over with it."""
     bench.answer(0, CREDENTIALS)
     assert bench.answer(1, ENDPOINT)
-    assert (bench.gate.stall, bench.gate.in_doubt) == (Stall.ENDPOINT, False)
+    assert (bench.gate.stall, bench.gate.doubt.active) == (Stall.ENDPOINT, False)
 
 
 def test_a_stall_says_what_to_mend_now(bench: Bench) -> None:
@@ -666,7 +694,7 @@ def test_a_flood_that_is_taken_over_is_probed_at_once(bench: Bench) -> None:
         now += bench.gate.wait_s(now, ready=False)
         bench.answer(now, NO_ANSWER)
     bench.answer(now + 1, ACCEPTED)
-    bench.gate.flood.begin()
+    bench.gate.begin_flood()
     assert bench.waits(now + 1) == (0, 0)
 
 

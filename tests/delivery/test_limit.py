@@ -13,14 +13,20 @@ class Window:
     def __init__(self, maximum: int = MAXIMUM) -> None:
         self.limit = Limit(maximum)
         self.now = 0.0
-        self.limit.answered(self.now, 1.0, failed=False)
+        self.answer(self.now, 1.0, failed=False)
+
+    def answer(self, now: float, took_s: float, *, failed: bool) -> None:
+        """One answer."""
+        if failed:
+            self.limit.failed()
+        self.limit.answered(now, took_s)
 
     def passes(self, *, answers: int = 10, failed: int = 0, reached: bool = True) -> int:
         """One round trip with so many answers; returns the limit after it."""
         if reached:
-            self.limit.reached()
+            self.limit.reached = True
         for number in range(answers):
-            self.limit.answered(self.now + (number + 1) / answers, 1.0, failed=number < failed)
+            self.answer(self.now + (number + 1) / answers, 1.0, failed=number < failed)
         self.now += 1.0
         return self.limit.value
 
@@ -39,9 +45,9 @@ def test_slow_start_doubles_once_a_round_trip(window: Window) -> None:
 
 def test_before_a_round_trip_is_over_nothing_grows(window: Window) -> None:
     """A thousand answers within it are one window's."""
-    window.limit.reached()
+    window.limit.reached = True
     for _ in range(1000):
-        window.limit.answered(0.9, 1.0, failed=False)
+        window.answer(0.9, 1.0, failed=False)
     assert window.limit.value == START
 
 
@@ -115,21 +121,21 @@ def test_a_window_is_as_long_as_answers_take_now(window: Window) -> None:
     """When round trips grow to ten seconds, it does not judge every second."""
     for _ in range(60):
         window.now += 0.01
-        window.limit.answered(window.now, 10.0, failed=False)
+        window.answer(window.now, 10.0, failed=False)
     value = window.limit.value
-    window.limit.reached()
+    window.limit.reached = True
     for _ in range(9):
         window.now += 1.0
-        window.limit.answered(window.now, 10.0, failed=False)
+        window.answer(window.now, 10.0, failed=False)
     assert window.limit.value == value
     window.now += 1.0
-    window.limit.answered(window.now, 10.0, failed=False)
+    window.answer(window.now, 10.0, failed=False)
     assert window.limit.value == 2 * value
 
 
 def test_one_slow_answer_does_not_stop_the_clock(window: Window) -> None:
     """The round trip is a mean."""
-    window.limit.answered(0.1, 8.0, failed=False)
+    window.answer(0.1, 8.0, failed=False)
     assert window.passes() == START
     assert window.passes() == 2 * START
 
@@ -138,10 +144,10 @@ def test_a_restart_begins_slowly(window: Window) -> None:
     """Whatever answers came before it, good or bad."""
     window.passes()
     window.passes(failed=5)
-    window.limit.reached()
+    window.limit.reached = True
     window.limit.restart()
     assert window.limit.value == START
-    window.limit.answered(window.now, 1.0, failed=True)
+    window.answer(window.now, 1.0, failed=True)
     assert window.passes(reached=False) == START
     assert window.passes() > START
 
@@ -154,7 +160,7 @@ def test_a_restart_doubles_up_to_half_of_what_fell(window: Window) -> None:
     for _ in range(20):
         window.passes(failed=10)
     window.limit.restart()
-    window.limit.answered(window.now, 1.0, failed=False)
+    window.answer(window.now, 1.0, failed=False)
     assert [window.passes() for _ in range(6)] == [32, 64, 128, 256, 257, 258]
 
 
@@ -162,7 +168,7 @@ def test_a_restart_without_a_fall_doubles_on(window: Window) -> None:
     """It never came too near to any limit."""
     window.passes()
     window.limit.restart()
-    window.limit.answered(window.now, 1.0, failed=False)
+    window.answer(window.now, 1.0, failed=False)
     assert [window.passes() for _ in range(3)] == [32, 64, 128]
 
 
@@ -176,5 +182,5 @@ def test_each_fall_from_a_height_counts_anew(window: Window) -> None:
     window.passes(failed=10)
     window.passes(failed=10)
     window.limit.restart()
-    window.limit.answered(window.now, 1.0, failed=False)
+    window.answer(window.now, 1.0, failed=False)
     assert [window.passes() for _ in range(4)] == [32, 64, 65, 66]

@@ -173,9 +173,9 @@ class World:
         self.began.append(self.now)
         self._max_in_flight = max(self._max_in_flight, gate.in_flight)
         delivery = lane.queue[0]
-        delivery.attempts += 1
+        attempt = 1 if delivery.trouble is None else delivery.trouble.attempts + 1
         number = int(delivery.message_id or 0)
-        took_s, verdict = self.pendo(Asked(self.now, gate.in_flight, delivery.attempts, number))
+        took_s, verdict = self.pendo(Asked(self.now, gate.in_flight, attempt, number))
         if took_s >= TIMEOUT_S:
             took_s, verdict = TIMEOUT_S, NO_ANSWER
         heappush(self._wire, (self.now + took_s, len(self.began), self.now, lane, verdict))
@@ -187,7 +187,7 @@ class World:
         self._failed += isinstance(verdict, Later)
         self._took_s += self.now - began
         request = lane.queue[0].request
-        self._consequences.draw(lane, request, FACT, verdict, 200, began=began, now=self.now)
+        self._consequences.draw(lane, request, FACT, verdict, 200, began, self.now)
 
     def _clear(self) -> None:
         self._answers = self._accepted = self._failed = self._max_in_flight = 0
@@ -434,7 +434,7 @@ def test_after_a_restart_in_a_flood_nothing_is_dead_lettered() -> None:
     """The flag in the commit brings it back before the first request, however often the process starts again."""
     for _ in range(5):
         world = World(_nine_in_ten_refused)
-        world.gate.flood.begin()
+        world.gate.begin_flood()
         figures = world.run(600)
         assert (world.gate.state, world.letters) == (GateState.FLOOD, [])
         assert figures.max_in_flight == 1

@@ -237,14 +237,16 @@ def test_an_unchanged_event_does_not_count_as_delivered() -> None:
     assert _deliver(memory, copy, _at(20)) == {"a": 1}
 
 
-def test_the_oldest_delivered_events_are_forgotten_first() -> None:
-    """A repeat does not make its event younger."""
-    memory = _memory(message_ids=3)
-    for identity in (1, 2, 3):
-        _deliver(memory, _track(identity))
-    memory.note(_track(1), FACT)
-    _deliver(memory, _track(4))
-    assert [memory.judge(_track(identity), FACT) is Reason.REPEAT for identity in (1, 2, 3, 4)] == [False] + [True] * 3
+@pytest.mark.parametrize("message_ids", [1, 2, 3, 10, 11])
+def test_of_the_latest_delivered_events_as_many_are_remembered_as_were_asked_for_or_half(message_ids: int) -> None:
+    """The oldest are forgotten first, and never more are kept."""
+    memory = _memory(message_ids=message_ids)
+    for latest in range(1, 50):
+        _deliver(memory, _track(latest))
+        repeats = [memory.judge(_track(identity), FACT) is Reason.REPEAT for identity in range(latest, 0, -1)]
+        remembered = sum(repeats)
+        assert repeats == [True] * remembered + [False] * (latest - remembered)
+        assert min(latest, message_ids / 2) <= remembered <= message_ids
 
 
 # ── unchanged ──
@@ -376,8 +378,7 @@ def _sizes(memory: Memory) -> tuple[int, int, int, int]:
     """Ids, the size of all their fields, pairs, identities."""
     size = sum(writes.size for writes in memory._writes.values())
     assert memory._size == size, "the size went astray"
-    assert len(memory._order) == len(memory._delivered)
-    return len(memory._writes), size, len(memory._pairs), len(memory._delivered)
+    return len(memory._writes), size, len(memory._pairs), len(memory._delivered) + len(memory._delivered_before)
 
 
 def test_a_flood_of_ids_does_not_fill_it() -> None:
@@ -386,7 +387,7 @@ def test_a_flood_of_ids_does_not_fill_it() -> None:
     for number in range(1000):
         memory.note(_identify({"a": 1}, str(number), identity=number + 1), _at(number))
         memory.note(_group({"a": 1}, str(number), str(number)), _at(number))
-    assert _sizes(memory) == (10, 10, 10, 20)
+    assert _sizes(memory) == (10, 10, 10, 10)
 
 
 def test_the_id_that_was_written_longest_ago_is_forgotten_first() -> None:

@@ -133,7 +133,7 @@ class Story:
 
     def _look(self) -> None:
         self.states.add(self.senders.gate.state)
-        self.doubts += self.senders.gate.in_doubt
+        self.doubts += self.senders.gate.doubt.active
         self.most_open = max(self.most_open, self.bench.tally.open_events)
 
     def settled(self, outcome: Outcome) -> int:

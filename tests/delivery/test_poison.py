@@ -1,7 +1,6 @@
 """The poison clock: attempts count only while others pass; a head needs its own, and its lane's window."""
 
-from consumer.delivery.lanes import Lane
-from consumer.delivery.poison import Poison, Trouble
+from consumer.delivery.poison import Failing, Poison, Trouble
 
 WINDOW_S = 900.0
 
@@ -11,9 +10,8 @@ class Head:
 
     def __init__(self) -> None:
         self.poison = Poison(WINDOW_S, 2)
-        self.lane = Lane("visitor:v")
-        self.lane.failing_since = 0.0
-        self.trouble = Trouble()
+        self.lane = Failing(since=0.0)
+        self.trouble = Trouble(first_attempt_ms=0)
         self.answered = 0
         self.accepted = 0
 

@@ -32,7 +32,7 @@ LATE_S = 2 * TIMER_RESOLUTION_S
 def check_every_lane_is_in_exactly_one_place(lanes: Lanes) -> None:
     """In flight, ready, set aside, waiting for its retry, or waiting for an older version of its account."""
     waiting = (lane for runs in lanes._runs._runs.values() for run in runs for lane in run.waiting)
-    retrying = (lane for due, _, lane in lanes._retries if lane.due == due)
+    retrying = (lane for due, _, lane in lanes.retries if lane.due == due)
     flying = (lane for lane in lanes._lanes.values() if lane.in_flight)
     places = Counter(id(lane) for place in (waiting, retrying, flying, lanes.ready, lanes.aside) for lane in place)
     assert places == dict.fromkeys(map(id, lanes._lanes.values()), 1)
@@ -72,7 +72,7 @@ def check_bounds(world: World) -> None:
     memory = world.memory
     assert len(memory._writes) <= world.ids
     assert len(memory._pairs) <= world.ids
-    assert len(memory._order) == len(memory._delivered) <= world.message_ids
+    assert len(memory._delivered) + len(memory._delivered_before) <= world.message_ids
 
 
 def check_nobody_sleeps_over_work(senders: Senders, now: float, next_timer: float | None) -> None:
@@ -147,7 +147,7 @@ async def simulate(seed: int) -> World:
         check_bounds(world)
         check_nobody_sleeps_over_work(world.senders, loop.time(), next_timer)
         world.states.add(world.senders.gate.state)
-        world.seen["doubt"] += world.senders.gate.in_doubt
+        world.seen["doubt"] += world.senders.gate.doubt.active
 
     loop.check_when_quiet(check)
     await world.live()

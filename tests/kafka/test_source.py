@@ -42,6 +42,10 @@ class Group:
         self.told: list[tuple[str, list[Partition]]] = []
         self.joined = asyncio.Event()
 
+    async def joining(self, partitions: Sequence[Partition]) -> None:
+        """Keep it."""
+        self.told.append(("joining", list(partitions)))
+
     async def revoked(self, partitions: Sequence[Partition]) -> None:
         """Keep it."""
         self.told.append(("revoked", list(partitions)))
@@ -141,8 +145,9 @@ async def test_records_are_polled_sought_committed_and_bounded_on_the_embedded_b
         await produce(broker.bootstrap, [b"a", b"b", b"c"])
         async with joined(broker.bootstrap) as made:
             source = made.source
-            assert made.group.told == [("revoked", []), ("assigned", [P0])]
-            assert source.assigned() == {P0}
+            assert made.group.told == [("joining", [P0]), ("revoked", []), ("assigned", [P0])]
+            with pytest.raises(BrokerError, match="IllegalStateError"):
+                source.seek(Partition(TOPIC, 1), 0)
             assert await source.committed([P0]) == {}
             assert await source.bounds([P0]) == {P0: (0, 3)}
             source.seek(P0, 0)

@@ -35,6 +35,7 @@ def _m(name: str, guard: str, file: str, old: str, new: str, *tests: str) -> Mut
 
 _GATE = "delivery/gate.py"
 _CONSEQUENCES = "delivery/consequences.py"
+_SUSPECTS = "delivery/suspects.py"
 _FLOOD_STORY = "delivery/test_flood_stop.py"
 _MIXED = "delivery/test_mixed_signals.py"
 
@@ -79,6 +80,30 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "        self._offsets.seek(partition, progress.last_read + 1)\n",
         "",
         "worker/test_partitions.py",
+    ),
+    _m(
+        "added-partition",
+        "`latest` loses nothing of a partition that is added later",
+        "worker/beginnings.py",
+        "first if self._is_new(partition) else end",
+        "end",
+        "worker/test_beginnings.py",
+    ),
+    _m(
+        "kept-until-sought",
+        "a seek that fails loses nothing of what was kept over a rebalance",
+        "worker/partitions.py",
+        "            self._take_on(partition, self._kept[partition])\n            del self._kept[partition]\n",
+        "            self._take_on(partition, self._kept.pop(partition))\n",
+        "worker/test_partitions.py",
+    ),
+    _m(
+        "leaderless-alone",
+        "a partition without a leader delays no other",
+        "worker/beginnings.py",
+        "await asyncio.wait(fresh, timeout=PATIENCE_S)",
+        "await asyncio.wait(fresh)",
+        "worker/test_beginnings.py",
     ),
     # 2 · Order, and newest wins
     _m(
@@ -154,6 +179,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "pass\n",
         _MIXED,
     ),
+    _m(
+        "full-is-no-standstill",
+        "a process that reads nothing because its buffer is full is not restarted",
+        "worker/lag.py",
+        "if not self._full():",
+        "if True:",
+        "worker/test_lag.py",
+    ),
     # 4 · Poison, outage and misconfiguration
     _m(
         "others-must-pass",
@@ -167,23 +200,23 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "window-after-outage",
         "nobody's retry window runs in an outage",
         "delivery/poison.py",
-        "now - max(since, healed_at)",
-        "now - since",
+        "now - max(lane.since, healed_at)",
+        "now - lane.since",
         "delivery/test_poison.py",
     ),
     _m(
         "own-attempts",
         "a head is given up only after attempts of its own",
         "delivery/poison.py",
-        "            trouble.counted >= self._min_attempts\n            and since",
-        "            since",
+        "head.counted >= self._min_attempts and ",
+        "",
         "delivery/test_poison.py",
     ),
     _m(
         "hopeless-lane-is-read-on",
         "a visitor whose events keep failing does not stop its partition",
         "delivery/lanes.py",
-        " and not lane.hopeless:",
+        " and (lane.failing is None or not lane.failing.hopeless):",
         ":",
         _MIXED,
     ),
@@ -191,7 +224,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "few-failures-are-no-outage",
         "the circuit needs ten failing lanes, or all",
         _GATE,
-        " and len(self._failing) >= min(CIRCUIT_LANES, lanes)",
+        " and len(self._failing) >= min(CIRCUIT_LANES, len(backlog))",
         "",
         "delivery/test_gate.py",
     ),
@@ -207,7 +240,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "one-trial",
         "in doubt one request goes at a time",
         _GATE,
-        "            if self._trial_out:\n                return inf\n",
+        "            if self.doubt.trial_out:\n                return inf\n",
         "",
         "delivery/test_gate.py",
     ),
@@ -222,7 +255,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _m(
         "no-conviction-in-doubt",
         "nobody is forbidden while the credential is in question",
-        _CONSEQUENCES,
+        _SUSPECTS,
         "locked_at is None or suspended or gate.passed_at",
         "locked_at is None or gate.passed_at",
         "delivery/test_consequences.py",
@@ -239,7 +272,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "flood-sets-aside",
         "in a flood nothing that is refused is dead-lettered",
         _CONSEQUENCES,
-        "        elif self._gate.flood.active:\n            self._lanes.set_aside(lane)\n",
+        "        if self._gate.flood.active:\n            self._lanes.set_aside(lane)\n            return\n",
         "",
         _FLOOD_STORY,
     ),
@@ -247,7 +280,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "flood-is-sampled",
         "probes in a flood are drawn from those set aside, too",
         _GATE,
-        "return self._random() if self.flood.active and not self.in_doubt else 1.0",
+        "return self._random() if self.flood.active and not self.doubt.active else 1.0",
         "return 1.0",
         "delivery/test_gate.py",
         _FLOOD_STORY,
@@ -280,7 +313,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "limit-reached",
         "a limit that nobody tried does not grow",
         "delivery/limit.py",
-        "        elif self._reached:",
+        "        elif self.reached:",
         "        else:",
         "delivery/test_limit.py",
     ),
@@ -291,6 +324,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "return wait_s if wait_s > 0 else self.bucket.wait_s(now)",
         "return max(wait_s, 0.0)",
         "delivery/test_gate.py",
+    ),
+    _m(
+        "rebalances-forgive-nothing",
+        "rebalances that follow each other do not keep poison for ever",
+        "delivery/routes.py",
+        "            if _long(why):\n",
+        "            if True:\n",
+        "delivery/test_routes.py",
     ),
     # 5 · Duplicates are few
     _m(
@@ -337,25 +378,33 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "proof-of-something",
         "a commit of nothing proves nothing",
         "worker/commits.py",
-        "                return None\n",
-        "                return True\n",
+        "                return Answer.NEEDLESS\n",
+        "                return Answer.CONFIRMED\n",
         "worker/test_commits.py",
     ),
     _m(
         "repeat-delivered",
         "only what was delivered makes the next a repeat",
         "delivery/memory.py",
-        "if delivered and request.identity and self._message_ids:",
-        "if request.identity and self._message_ids:",
+        "if delivered and identity and self._message_ids and",
+        "if identity and self._message_ids and",
         "delivery/test_memory.py",
     ),
     _m(
         "fate-unknown",
         "after a failure of unknown fate nothing counts as unchanged",
         _CONSEQUENCES,
-        "                self._memory.doubt(sent)\n                self._failed(",
-        "                self._failed(",
+        "        if isinstance(verdict, Later):\n            self._memory.doubt(sent)\n",
+        "",
         "delivery/test_consequences.py",
+    ),
+    _m(
+        "stop-in-a-rebalance",
+        "a stop that could not commit what was answered does not say that all is well",
+        "service.py",
+        "        confirmed = confirmed and not self._partitions.uncommitted\n",
+        "",
+        "test_service.py",
     ),
     # 6 · Conservation
     _m(

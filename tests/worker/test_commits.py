@@ -9,7 +9,7 @@ from consumer.errors import BrokerError
 from consumer.kafka.offset_map import MAX_TEXT_BYTES, decode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
-from consumer.worker.commits import MIN_INTERVAL_S, Commits, due
+from consumer.worker.commits import MIN_INTERVAL_S, Answer, Commits, due
 
 TAG = b"a-writer"
 P0 = Partition("events", 0)
@@ -144,7 +144,7 @@ async def test_a_commit_that_was_not_confirmed_is_repeated(bench: Bench) -> None
     bench.settle(10)
     bench.kafka.refuse = True
     assert not await bench.commit()
-    assert bench.commits.results["confirmed"] == 0
+    assert bench.commits.results[Answer.CONFIRMED] == 0
     bench.kafka.refuse = False
     assert await bench.commit()
     assert bench.kafka.taken[0][P0][0] == bench.progress.committed == 11
@@ -214,7 +214,7 @@ async def test_the_interval_brings_a_commit_and_a_failed_one_comes_again() -> No
     finally:
         task.cancel()
         await asyncio.wait([task])
-    assert 1 <= bench.commits.results["failed"] <= 3, "a failed commit waits for its interval"
+    assert 1 <= bench.commits.results[Answer.FAILED] <= 3, "a failed commit waits for its interval"
     assert [taken[P0][0] for taken in bench.kafka.taken] == [11]
 
 

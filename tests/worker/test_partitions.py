@@ -19,7 +19,7 @@ from consumer.kafka.records import Partition, Record
 from consumer.mapping.result import Mapped
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.segment.events import Event
-from consumer.worker import partitions
+from consumer.worker import beginnings, partitions
 from consumer.worker.admission import Admission
 from consumer.worker.beginnings import StartFrom
 from consumer.worker.partitions import Partitions
@@ -40,6 +40,8 @@ class Kafka:
         self.sought: list[tuple[Partition, int]] = []
         self.asked_times: list[int] = []
         self.fail = False
+        self.away: set[Partition] = set()
+        self.lost: set[Partition] = set()
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.while_committed: Callable[[], Awaitable[None]] | None = None
 
@@ -60,6 +62,8 @@ class Kafka:
         """As `Source.bounds`."""
         if self.meanwhile is not None:
             await self.meanwhile()
+        if self.away & set(partitions):
+            raise BrokerError("first offsets: TimeoutError")
         return {p: self.first_end[p] for p in partitions}
 
     async def offsets_at(self, partitions: Sequence[Partition], time_ms: int) -> Mapping[Partition, int | None]:
@@ -69,6 +73,8 @@ class Kafka:
 
     def seek(self, partition: Partition, offset: int) -> None:
         """As `Source.seek`."""
+        if partition in self.lost:
+            raise BrokerError("a seek: IllegalStateError")
         self.sought.append((partition, offset))
 
 
@@ -172,6 +178,10 @@ class Bench:
         await self.partitions.assigned(partitions)
         await self.partitions.restore()
 
+    def state(self) -> tuple[set[Partition], str | None]:
+        """What is owned, and what is wrong with the rest."""
+        return set(self.partitions.owned), self.partitions.problem
+
     def open(self, *offsets: int, partition: Partition = P0) -> list[Ticket]:
         """Admit records of one event each."""
         progress = self.partitions.owned[partition]
@@ -218,7 +228,7 @@ async def test_start_from_a_time_begins_at_its_first_record_or_at_the_end() -> N
     bench = Bench(datetime(2026, 1, 1, tzinfo=UTC))
     bench.kafka.by_time = {P0: 55, P1: None}
     await bench.own(P0, P1)
-    assert bench.kafka.asked_times == [1_767_225_600_000]
+    assert set(bench.kafka.asked_times) == {1_767_225_600_000}
     assert bench.kafka.sought == [(P0, 55), (P1, 100)]
 
 
@@ -283,20 +293,151 @@ async def test_a_rebalance_during_a_restore_discards_it() -> None:
     """Its answers are of an assignment that is over."""
     bench = Bench()
     await bench.partitions.assigned([P0])
+    answer = asyncio.Event()
 
-    async def rebalance() -> None:
-        bench.kafka.meanwhile = None
-        await bench.partitions.revoked([P0])
-        await bench.partitions.assigned([P1])
+    async def wait() -> None:
+        await answer.wait()
 
-    bench.kafka.meanwhile = rebalance
-    await bench.partitions.restore()
+    bench.kafka.meanwhile = wait
+    restoring = asyncio.create_task(bench.partitions.restore())
+    await asyncio.sleep(0.01)
+    await bench.partitions.revoked([P0])
+    await bench.partitions.assigned([P1])
+    answer.set()
+    await restoring
     assert bench.partitions.owned == {}
     assert bench.kafka.sought == []
     assert bench.partitions.unrestored
     await bench.partitions.restore()
     assert set(bench.partitions.owned) == {P1}
     assert bench.partitions.rebalances == 2
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaders that are away are asked more often."""
+    monkeypatch.setattr(beginnings, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(beginnings, "RETRY_S", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_partition_without_a_leader_delays_only_itself() -> None:
+    """The others are read and committed; it is taken on when it has a leader again, without another rebalance."""
+    bench = Bench()
+    bench.kafka.away = {P0}
+    await bench.own(P0, P1)
+    assert bench.engine.held == set()
+    assert bench.state() == ({P1}, "first offsets: TimeoutError")
+    for _ in range(3):
+        await bench.partitions.restore()
+    assert bench.kafka.sought == [(P1, 0)]
+    bench.kafka.away.clear()
+    await asyncio.sleep(0.05)
+    assert bench.partitions.unrestored
+    await bench.partitions.restore()
+    assert bench.kafka.sought == [(P1, 0), (P0, 0)]
+    assert bench.state() == ({P0, P1}, None)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_partition_that_is_waited_for_is_not_after_it_went_to_somebody_else() -> None:
+    """Else it would be taken on as soon as its leader is back, by two processes."""
+    bench = Bench()
+    bench.kafka.away = {P0}
+    await bench.own(P0, P1)
+    await bench.rebalance(P1)
+    assert bench.partitions.problem is None
+    bench.kafka.away.clear()
+    await asyncio.sleep(0.05)
+    await bench.partitions.restore()
+    assert set(bench.partitions.owned) == {P1}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_log_made_anew_is_taken_on_though_the_groups_commits_cannot_be_asked_for() -> None:
+    """No commit counts for it; and the other partitions are read on meanwhile."""
+    bench = Bench()
+    await bench.own(P0, P1)
+    bench.kafka.fail = True
+    bench.partitions.begin_anew(P0)
+    await bench.partitions.restore()
+    assert set(bench.partitions.owned) == {P0, P1}
+
+
+async def test_a_seek_that_fails_loses_nothing_of_what_was_kept() -> None:
+    """The partition was lost just then: a rebalance follows, and decides what becomes of the work."""
+    bench = Bench()
+    await bench.own(P0, P1)
+    kept, other = *bench.open(0), *bench.open(0, partition=P1)
+    await bench.partitions.revoked([P0, P1])
+    await bench.partitions.assigned([P0, P1])
+    bench.kafka.lost = {P0}
+    with pytest.raises(BrokerError):
+        await bench.partitions.restore()
+    assert bench.partitions.unrestored
+    assert bench.partitions.open_events() == 2
+    assert bench.balanced
+    assert bench.engine.held == {Hold.REBALANCE}
+    bench.kafka.lost = set()
+    await bench.rebalance(P0, P1)
+    assert not kept.released
+    assert not other.released
+    assert set(bench.partitions.owned) == {P0, P1}
+    assert bench.balanced
+
+
+async def test_a_seek_that_fails_at_a_beginning_is_made_good_by_the_next_turn() -> None:
+    """And what expired is counted once."""
+    bench = Bench()
+    bench.kafka.first_end[P0] = (20, 100)
+    bench.kafka.commits[P0] = (10, "")
+    bench.kafka.lost = {P0}
+    await bench.partitions.assigned([P0])
+    for _ in range(2):
+        with pytest.raises(BrokerError):
+            await bench.partitions.restore()
+    assert bench.partitions.unrestored
+    assert (bench.partitions.owned, bench.partitions.expired) == ({}, 0)
+    bench.kafka.lost = set()
+    await bench.partitions.restore()
+    assert set(bench.partitions.owned) == {P0}
+    assert bench.partitions.expired == 10
+
+
+async def test_latest_reads_what_is_added_later_from_its_beginning() -> None:
+    """The partitions that there were when the group was joined begin at their end."""
+    bench = Bench("latest")
+    await bench.partitions.joining([P0])
+    await bench.own(P0, P1)
+    assert set(bench.kafka.sought) == {(P0, 100), (P1, 0)}
+
+
+async def test_what_is_kept_presses_nobody() -> None:
+    """An answer that comes late in a rebalance must not give up a head because its partition is not read."""
+    bench = Bench()
+    await bench.own(P0)
+    bench.open(0)
+    progress = bench.partitions.owned[P0]
+    progress.pressed = True
+    await bench.partitions.revoked([P0])
+    assert not progress.pressed
+
+
+async def test_what_was_answered_after_a_revokes_last_commit_is_known_to_be_uncommitted() -> None:
+    """A stop that comes now must not say that all is well; when the partition is back it can be committed again."""
+    bench = Bench(drain_s=0.05)
+    await bench.own(P0)
+    [late] = bench.open(0)
+    progress = bench.partitions.owned[P0]
+    progress.committed_changes = progress.changes
+    bench.engine.busy = True
+    await bench.partitions.revoked([P0])
+    uncommitted = [bench.partitions.uncommitted]
+    settle(late)
+    uncommitted.append(bench.partitions.uncommitted)
+    await bench.own(P0)
+    uncommitted.append(bench.partitions.uncommitted)
+    assert uncommitted == [False, True, False]
 
 
 class Reader:
@@ -497,6 +638,7 @@ async def test_what_is_kept_waits_while_the_broker_does_not_say_whose_commit_it_
     assert bench.engine.held == set()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_is_kept_is_sent_though_a_new_partitions_beginning_is_not_known_yet() -> None:
     """Whose commits they are is known for all at once; a log's bounds may take longer."""
     bench = Bench()
@@ -509,13 +651,13 @@ async def test_what_is_kept_is_sent_though_a_new_partitions_beginning_is_not_kno
         raise BrokerError("no answer")
 
     bench.kafka.meanwhile = fail
-    with pytest.raises(BrokerError):
-        await bench.partitions.restore()
+    await bench.partitions.restore()
     assert bench.engine.held == set()
     assert set(bench.partitions.owned) == {P0}
     assert not kept.released
     assert bench.partitions.unrestored
     bench.kafka.meanwhile = None
+    await asyncio.sleep(0.05)
     await bench.partitions.restore()
     assert set(bench.partitions.owned) == {P0, P1}
     assert bench.kafka.sought.count((P0, 0)) == 2, "what goes on is not sought again"

@@ -19,7 +19,7 @@ from consumer.mapping.result import Mapped
 from consumer.outcomes import Outcome, Reason
 from consumer.pendo.requests import Request, Route
 from consumer.segment.events import Event
-from consumer.worker import polling
+from consumer.worker import beginnings, polling
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
@@ -58,6 +58,7 @@ class Kafka:
         polls: How many records each poll asked for.
         named: Which partitions each poll named; none: all.
         assigns: Partitions that the member gets.
+        away: Partitions whose leader does not answer.
         prefetched: Bytes that it holds, read ahead, of each partition.
         meanwhile: Awaited in a poll, as a rebalance is.
         while_asked: Likewise, while it is asked for its positions.
@@ -65,6 +66,7 @@ class Kafka:
 
     def __init__(self) -> None:
         self.fail = False
+        self.away: set[Partition] = set()
         self.joinable = asyncio.Event()
         self.joinable.set()
         self.reading: Sequence[Partition] = (P0,)
@@ -123,6 +125,8 @@ class Kafka:
 
     async def bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
         """As `Source.bounds`."""
+        if self.away & set(partitions):
+            raise BrokerError("first offsets: TimeoutError")
         return dict.fromkeys(partitions, (0, 1_000_000))
 
     async def offsets_at(self, partitions: Sequence[Partition], time_ms: int) -> Mapping[Partition, int | None]:
@@ -256,6 +260,30 @@ async def test_a_poll_that_fails_for_ever_is_told_and_counts_as_idle_until_one_s
         bench.kafka.fail = False
         await _until(lambda: bench.polling.problem is None and bench.polling.idle_s() < idle_s)
         assert bench.engine.open
+
+
+async def test_a_partition_without_a_leader_is_told_and_the_others_are_read_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop goes round, so liveness has nothing to say; a restart would not help either."""
+    monkeypatch.setattr(beginnings, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(beginnings, "RETRY_S", 0.02)
+    bench = Bench(max_open_events=100)
+    bench.kafka.assigns = bench.kafka.reading = (P0, P1)
+    bench.kafka.away = {P0}
+    async with bench.running():
+        for _ in range(3):
+            await _until(lambda: len(bench.engine.open) == 100)
+            assert {partition for partition, _ in bench.opened()} == {1}
+            bench.engine.settle(100)
+        await asyncio.sleep(0.2)
+        assert bench.polling.problem == "first offsets: TimeoutError"
+        assert bench.polling.idle_s() < 0.1
+        bench.kafka.away.clear()
+        await _until(lambda: P0 in bench.partitions.owned)
+        bench.engine.settle(len(bench.engine.open))
+        await _until(lambda: (0, 0) in bench.opened())
+        await _until(lambda: bench.polling.problem is None)
 
 
 async def test_a_worker_that_waits_to_join_its_group_is_not_idle() -> None:

@@ -1,0 +1,74 @@
+"""Suspects: heads that met 401 or 403, until others have shown whether the credential is wrong or they are.
+
+Such heads go in; they come out as forbidden, or go back to their lanes to be tried again. Whether the route is in
+doubt or stalled is the gate's to say.
+"""
+
+from consumer.delivery.gate import Gate, GateState
+from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.poison import Trouble
+from consumer.delivery.retry import Backoff
+from consumer.kafka.records import position
+from consumer.log import get_logger
+from consumer.outcomes import Reason
+from consumer.pendo.requests import Route
+from consumer.pendo.verdicts import Locked, Refused, Stall, Verdict
+
+log = get_logger(__name__)
+
+
+class Suspects:
+    """One route's."""
+
+    __slots__ = ("_backoff", "_gate", "_lanes", "_route", "_set_aside")
+
+    def __init__(self, route: Route, *, gate: Gate, lanes: Lanes, backoff: Backoff) -> None:
+        self._route = route
+        self._gate = gate
+        self._lanes = lanes
+        self._backoff = backoff
+        self._set_aside: list[tuple[Lane, Delivery]] = []
+
+    def judge(self, head: Delivery, verdict: Locked, status: int | str) -> Verdict:
+        """A second 401 or 403, after a later request of another lane has passed, is about the record itself.
+
+        But not while the credential itself is in question: then it may be wrong again.
+        """
+        gate, trouble = self._gate, head.trouble
+        locked_at = None if trouble is None or verdict.stall is not Stall.CREDENTIALS else trouble.locked_at
+        suspended = gate.doubt.active or gate.state in (GateState.STALLED, GateState.CIRCUIT)
+        if locked_at is None or suspended or gate.passed_at <= locked_at:
+            return verdict
+        return Refused(Reason.FORBIDDEN, f"Pendo answered {status} to it twice, but not to others in between")
+
+    def take(self, lane: Lane, trouble: Trouble, now: float) -> None:
+        """A head that met 401 or 403 waits: in a doubt until it is over, else for its own delay."""
+        trouble.locked_at = now
+        if self._gate.doubt.active:
+            self._lanes.set_aside(lane)
+            self._set_aside.append((lane, lane.queue[0]))
+        else:
+            self._wait(lane, trouble, now)
+
+    def _wait(self, lane: Lane, trouble: Trouble, now: float) -> None:
+        # A stall acquits: what was answered in it says nothing of the record. But its own delay stays when the gate
+        # opens: if the record itself is forbidden, it would close it again.
+        trouble.locked_at = None
+        self._lanes.retry(lane, now + self._backoff.delay_s(trouble.attempts), ordered=True)
+
+    def on_doubt(self, head: Delivery, status: int | str, now: float) -> None:
+        """The doubt has begun, or is over: then all go again, after a stall each after its own delay."""
+        seen = {"route": self._route, "status": status, "position": position(head.ticket.record)}
+        if self._gate.doubt.active:
+            log.warning("Pendo refused the credential for one event: trying it with another before going on", **seen)
+            return
+        suspects, self._set_aside = self._set_aside, []
+        for lane, suspect in suspects:
+            if not lane.aside or lane.queue[0] is not suspect:
+                continue
+            if self._gate.stall is not None and suspect.trouble is not None:
+                self._wait(lane, suspect.trouble, now)
+            else:
+                self._lanes.wake(lane)
+        if self._gate.stall is None:
+            log.info("the credential is good: the event that it was refused for is tried again", **seen)

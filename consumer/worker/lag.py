@@ -1,0 +1,167 @@
+"""Lag: how far behind our partitions are, as Kafka tells from time to time; whether it does, and whether they are read.
+
+It asks off the record's way. What it learns is shown as metrics, and told to the probes.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from consumer import metrics
+from consumer.errors import BrokerError
+from consumer.kafka.records import Partition
+from consumer.log import get_logger
+from consumer.metrics import Sample
+from consumer.worker.partitions import Partitions
+from consumer.worker.standstill import Standstill
+
+log = get_logger(__name__)
+
+PROGRESS_CHECK_S: Final = 1.0
+"""How often it is looked whether watermarks move."""
+KAFKA_CHECK_S: Final = 5.0
+"""How often Kafka is asked; more often where the session's timeout is short."""
+STUCK_AFTER_S: Final = 120.0
+"""Records lie there and none is read, though nothing is in the way: the client gives no other sign of it."""
+GONE_AFTER: Final = 0.8
+"""Of the session's timeout without an answer: then the brokers are gone, before the group notices."""
+
+
+class Brokers(Protocol):
+    """Answers when Kafka is there."""
+
+    async def topics(self) -> set[str]:
+        """The names of all topics."""
+
+
+class Logs(Protocol):
+    """What is asked of the logs, and of the client that reads them."""
+
+    async def bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """First and end offsets; raises `BrokerError` when it has not all of them."""
+
+    async def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Where reading stands, as far as known."""
+
+
+class Lag:
+    """Asks, and tells."""
+
+    def __init__(
+        self, brokers: Brokers, logs: Logs, partitions: Partitions, *, session_s: float, full: Callable[[], bool]
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            brokers: Whether they are there.
+            logs: How far they reach.
+            partitions: Ours.
+            session_s: The group's timeout.
+            full: Whether the buffer is, so that nothing is read.
+        """
+        self._brokers = brokers
+        self._logs = logs
+        self._partitions = partitions
+        self._session_s = session_s
+        self._full = full
+        self._loop = asyncio.get_running_loop()
+        self._answered_s = self._loop.time()
+        self._ends: dict[Partition, int] = {}
+        # Whether one of our logs did not answer lately: asked together, the others would not be answered either.
+        self._apart = False
+        self._watermarks = Standstill()
+        self._positions = Standstill()
+        self._told = False
+
+    @property
+    def kafka_gone(self) -> bool:
+        """Whether Kafka has not answered for too long."""
+        return self._loop.time() - self._answered_s > GONE_AFTER * self._session_s
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the Kafka client has stopped reading, though records lie there and nothing is in the way."""
+        return bool(self._positions.longer_than(STUCK_AFTER_S, self._loop.time()))
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_progress(), name="lag progress")
+            tasks.create_task(self._watch_kafka(), name="lag kafka")
+
+    async def _watch_progress(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_CHECK_S)
+            oldest = {
+                partition: progress.watermark
+                for partition, progress in self._partitions.owned.items()
+                if progress.open_records_count and progress.watermark is not None
+            }
+            self._watermarks.observe(oldest, self._loop.time())
+
+    async def _watch_kafka(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._session_s / 2):
+                    await self._brokers.topics()
+                self._answered_s = self._loop.time()
+                await self._look_at_the_logs()
+            except (BrokerError, TimeoutError) as error:
+                self._positions.observe({}, self._loop.time())
+                log.debug("Kafka does not answer", problem=str(error))
+            await asyncio.sleep(min(KAFKA_CHECK_S, self._session_s / 4))
+
+    async def _look_at_the_logs(self) -> None:
+        owned = sorted(self._partitions.owned)
+        groups = [[partition] for partition in owned] if self._apart else [owned]
+        answers = await asyncio.gather(*map(self._bounds, groups))
+        bounds = {partition: found for answer in answers for partition, found in answer.items()}
+        self._apart = len(bounds) < len(owned)
+        self._partitions.note_beginnings(bounds)
+        self._ends = {partition: end for partition, (_, end) in bounds.items()}
+        await self._look_for_standstill()
+
+    async def _bounds(self, partitions: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """First and end offsets; none when not all of them are known in time."""
+        try:
+            async with asyncio.timeout(self._session_s / 4):
+                return await self._logs.bounds(partitions)
+        except (BrokerError, TimeoutError) as error:
+            log.debug("a log's bounds are not known", partitions=[str(p) for p in partitions], problem=str(error))
+            return {}
+
+    async def _look_for_standstill(self) -> None:
+        behind: dict[Partition, int] = {}
+        if not self._full():
+            idle = [partition for partition, p in self._partitions.owned.items() if not p.open_records_count]
+            async with asyncio.timeout(self._session_s / 8):
+                positions = await self._logs.positions(idle)
+            behind = {partition: at for partition, at in positions.items() if at < self._ends.get(partition, 0)}
+        now_s = self._loop.time()
+        self._positions.observe(behind, now_s)
+        self._tell(self._positions.longer_than(STUCK_AFTER_S, now_s), now_s)
+
+    def _tell(self, stuck: Mapping[Partition, int], now_s: float) -> None:
+        """Say it once: it lasts until the process is restarted, or heals."""
+        if stuck and not self._told:
+            log.error(
+                "the Kafka client reads no more, though records lie there and nothing is in the way: /livez answers 503"
+                " from now on, so that the process is restarted",
+                standing_at=[f"{partition}@{offset}" for partition, offset in stuck.items()],
+                for_s=round(max(self._positions.for_s(partition, now_s) for partition in stuck)),
+            )
+        self._told = bool(stuck)
+
+    def samples(self) -> Iterator[Sample]:
+        """How far behind each owned partition is, as far as known."""
+        now_s = self._loop.time()
+        for partition, progress in self._partitions.owned.items():
+            end = self._ends.get(partition)
+            labels = (partition.topic, str(partition.partition))
+            yield Sample(metrics.BLOCKED_SECONDS, self._watermarks.for_s(partition, now_s), labels)
+            if end is None or progress.next_offset is None:
+                continue
+            unread = max(end - progress.next_offset, 0)
+            yield Sample(metrics.BACKLOG_RECORDS, unread + progress.open_offsets, labels)
+            if progress.committed is not None:
+                yield Sample(metrics.LAG_RECORDS, max(end - progress.committed, 0), labels)
