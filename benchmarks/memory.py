@@ -27,7 +27,7 @@ AIM_GROWTH: Final = 0.05
 _BUFFER_EVENTS: Final = 20_000
 """`max_open_events`, as it is by default."""
 _FULL: Final = 0.95
-_SAMPLE_S: Final = 0.25
+_SAMPLE_S: Final = 0.1
 _DEADLINE_S: Final = 900.0
 _UNAVAILABLE: Final = 503
 _MIB: Final = 1024.0

@@ -24,6 +24,7 @@ from yarl import URL
 from benchmarks.events import bodies
 from consumer import log
 from consumer.config.load import load
+from consumer.process import settle_heap
 from consumer.service import Service
 
 MARK: Final = b"@ "
@@ -158,6 +159,7 @@ async def deliver(task: Task) -> None:
     Raises:
         RuntimeError: The service ended before that.
     """
+    settle_heap()
     service = Service(load(None, _environment(task)))
     running = asyncio.create_task(service.run())
     stopwatch, tally = Stopwatch(task.events), service.tally

@@ -303,7 +303,7 @@ async def test_lateness_is_measured_beside_a_bare_consumer() -> None:
 @pytest.mark.timeout(180)
 async def test_memory_is_weighed_with_pendo_down_and_while_draining() -> None:
     """The same events in both."""
-    found = await memory.run(4_000, 2.0, _quiet)
+    found = await memory.run(10_000, 2.0, _quiet)
     assert found.draining.max_mib > 0
     assert found.down.events > 0
 

@@ -87,10 +87,11 @@ class Client:
         # aiohttp writes large bytes in one piece, and warns of it; a file it writes in chunks.
         data = BytesIO(body) if body is not None and len(body) > MAX_RAW_BODY_BYTES else body
         try:
-            async with self._session.request(
+            # Not as a context manager, which costs as much as reading the body: that leaves nothing to be closed.
+            response = await self._session.request(
                 method, url, data=data, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
-            ) as response:
-                return response.status, response.headers, await _bounded_body(response)
+            )
+            return response.status, response.headers, await _bounded_body(response)
         except TimeoutError:
             raise UnreachableError("timeout", "no answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -122,7 +123,7 @@ class Target:
 
 
 class ProxyChoice:
-    """Which proxy a URL goes through: the configured one, else what the environment says, asked once a host.
+    """Which proxy a URL goes through: the configured one, else what the environment says, asked once a URL.
 
     aiohttp's own `trust_env` reads the environment anew for every request.
     """
@@ -131,17 +132,16 @@ class ProxyChoice:
 
     def __init__(self, configured: str | None) -> None:
         self._configured = configured
-        self._known: dict[tuple[str, str | None, int | None], str | None] = {}
+        self._known: dict[URL, str | None] = {}
 
     def of(self, url: URL) -> str | None:
         """The proxy's URL; None to connect directly."""
         if self._configured is not None:
             return self._configured
-        origin = (url.scheme, url.host, url.port)
-        if origin not in self._known:
+        if url not in self._known:
             bypassed = url.host is not None and proxy_bypass(f"{url.host}:{url.port}")
-            self._known[origin] = None if bypassed else _with_scheme(getproxies().get(url.scheme))
-        return self._known[origin]
+            self._known[url] = None if bypassed else _with_scheme(getproxies().get(url.scheme))
+        return self._known[url]
 
 
 def _with_scheme(proxy: str | None) -> str | None:
@@ -150,16 +150,18 @@ def _with_scheme(proxy: str | None) -> str | None:
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
-    length = response.content_length
+    """The body, or its first part; either way the response is done with, its connection free or closed."""
+    length = response.headers.get(hdrs.CONTENT_LENGTH, "")
     # A compressed body's length says nothing of what it unpacks to.
-    if length is not None and length <= MAX_BODY_BYTES and "Content-Encoding" not in response.headers:
+    if length.isdecimal() and int(length) <= MAX_BODY_BYTES and hdrs.CONTENT_ENCODING not in response.headers:
         return await response.read()
     body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            response.close()
-            break
+    async with response:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                response.close()
+                break
     return bytes(body)
 
 
