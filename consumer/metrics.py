@@ -89,7 +89,7 @@ EVENTS_SETTLED = Metric(
 EVENTS_RELEASED = Metric(
     "events_released_total",
     Kind.COUNTER,
-    "Open events handed back to Kafka at a rebalance or stop; they are read again.",
+    "Open events handed back to Kafka at a rebalance or stop, or since a log was made anew; they are read again.",
 )
 EVENTS_OPEN = Metric("events_open", Kind.GAUGE, "Events admitted and not settled. At max_open_events reading pauses.")
 EVENTS_UNACCOUNTED = Metric(

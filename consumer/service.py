@@ -39,6 +39,7 @@ from consumer.worker.lag import Lag
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
+from consumer.worker.probes import Probes
 from consumer.worker.pulse import Pulse
 
 log = get_logger(__name__)
@@ -46,8 +47,6 @@ log = get_logger(__name__)
 COMMIT_RESERVE_S: Final = 5.0
 """Of the shutdown's deadline: what waiting for answers must leave for the commit and for leaving the group."""
 COMMIT_RETRY_S: Final = 0.5
-DEAD_AFTER_S: Final = 120.0
-"""A poll may rightly stand still for a whole rebalance, but not for several."""
 LEAVE_S: Final = 3.0
 """After a part has died: to leave the group, not to save anything."""
 POLLING: Final = "polling"
@@ -94,7 +93,15 @@ class Service:
         token = options.get("sasl_oauth_token_provider")
         if isinstance(token, FixedToken):
             self._watch.on_secret("kafka.security.password", lambda new: token.replace(new.get_secret_value()))
-        self.web = Web(alive=self._alive, not_ready=self._not_ready, metrics=self._exposition().render)
+        probes = Probes(
+            polling=self._polling,
+            commits=self._commits,
+            lag=self._lag,
+            routes=self._routes,
+            letterbox=self._letterbox,
+            stopping=self._stop.is_set,
+        )
+        self.web = Web(alive=probes.alive, not_ready=probes.not_ready, metrics=self._exposition().render)
 
     def _build_worker(self) -> None:
         settings, tally = self._settings, self.tally
@@ -189,6 +196,7 @@ class Service:
                 for task in self._tasks.values():
                     task.cancel()
         finally:
+            self._partitions.forget()
             # Does nothing after an orderly stop; when a part died, the others need not wait for the session's end.
             await self._leave(asyncio.get_running_loop().time() + LEAVE_S)
             await self.web.stop()
@@ -259,27 +267,9 @@ class Service:
     def _pause(self, paused: bool) -> None:  # noqa: FBT001  # a callback
         if paused:
             self._routes.hold(Hold.PAUSED)
-        else:
+        elif Hold.PAUSED in self._lease.held:
+            # Only then: it begins all retry windows anew, and the file changes for other reasons, too.
             self._routes.free(Hold.PAUSED)
-
-    def _alive(self) -> bool:
-        """An outage of Kafka or Pendo is no death; a loop that stands still while Kafka answers is."""
-        if self._lag.kafka_gone:
-            return True
-        standing_s = max(self._polling.idle_s(), self._commits.idle_s())
-        return standing_s < DEAD_AFTER_S and not self._lag.stuck
-
-    def _not_ready(self) -> list[str]:
-        reasons: list[str] = [stall.value for stall in self._routes.stalls()]
-        if not self._polling.started or self._polling.problem or self._lag.kafka_gone:
-            reasons.append("kafka")
-        elif self._letterbox.problem is not None:
-            reasons.append("dead_letter")
-        if self._routes.flooded:
-            reasons.append("flood")
-        if self._stop.is_set():
-            reasons.append("stopping")
-        return reasons
 
     def _samples(self) -> Iterator[Sample]:
         tally = self.tally
@@ -295,6 +285,6 @@ class Service:
         yield Sample(metrics.OPEN_BYTES, tally.open_bytes)
         yield Sample(metrics.LOOP_LAG, self._pulse.lag_s)
         yield Sample(metrics.REBALANCES, self._partitions.rebalances)
-        yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expired)
+        yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expiry.expired)
         yield Sample(metrics.RECORDS_UNKEYED, self._admission.unkeyed)
         yield Sample(metrics.BUILD_INFO, 1, (__version__,))

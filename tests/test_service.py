@@ -1,12 +1,21 @@
-"""The service: what its exit status says of a stop in the middle of a rebalance."""
+"""The service: what its exit status says of a stop, what a dead part leaves behind, what a changed file begins anew."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from consumer import watch
 from consumer.config.load import load
+from consumer.delivery.ticket import Ticket
+from consumer.errors import BrokerError
+from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
+from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.requests import Route
 from consumer.service import Service
 
 P0 = Partition("events", 0)
@@ -18,6 +27,11 @@ ENVIRON = {
     "HTTP__PORT": "0",
     "DELIVERY__SHUTDOWN_TIMEOUT_S": "4",
 }
+
+
+def built(file: Path | None = None) -> Service:
+    """A service whose broker is not there."""
+    return Service(load(file, {f"PENDO_CONSUMER_{key}": value for key, value in ENVIRON.items()}))
 
 
 class Work:
@@ -33,7 +47,7 @@ async def test_a_stop_in_a_rebalance_tells_whether_something_answered_is_uncommi
     status: int, *, answered: bool
 ) -> None:
     """It is not ours to commit until the partition is back, and is sent again by whoever gets it: that is no 0."""
-    service = Service(load(None, {f"PENDO_CONSUMER_{key}": value for key, value in ENVIRON.items()}))
+    service = built()
     progress = Progress(*P0, next_offset=0)
     progress.start(0, Work())
     service._partitions.owned[P0] = progress
@@ -44,3 +58,130 @@ async def test_a_stop_in_a_rebalance_tells_whether_something_answered_is_uncommi
     service.stop()
     assert await running == status
     assert progress.released
+
+
+class Kafka:
+    """Refuses a commit, as in a rebalance; takes the next."""
+
+    def __init__(self) -> None:
+        self.commits = 0
+
+    async def commit(self, positions: Mapping[Partition, tuple[int, str]]) -> None:
+        """As `Source.commit`."""
+        assert positions
+        self.commits += 1
+        if self.commits == 1:
+            raise BrokerError("a commit: RebalanceInProgressError")
+
+
+@pytest.mark.timeout(30)
+async def test_a_commit_that_is_refused_at_a_stop_is_repeated_while_there_is_time() -> None:
+    """Else everything that was settled since the last one would be sent twice."""
+    service, kafka = built(), Kafka()
+    service._commits._committer = kafka
+    progress = Progress(*P0, next_offset=0)
+    progress.start(0, Work())
+    service._partitions.owned[P0] = progress
+    running = asyncio.create_task(service.run())
+    while not service.web.port:
+        await asyncio.sleep(0.01)
+    progress.finish(0)
+    service.stop()
+    assert await running == 0
+    assert (kafka.commits, progress.committed) == (2, 1)
+
+
+@dataclass
+class Raw:
+    """A record."""
+
+    offset: int
+    topic: str = P0.topic
+    partition: int = P0.partition
+    timestamp: int = 0
+    key: bytes | None = b"k"
+    value: bytes | None = b"{}"
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class SlowKafka:
+    """Takes a while for a commit."""
+
+    async def commit(self, positions: Mapping[Partition, tuple[int, str]]) -> None:
+        """As `Source.commit`."""
+        assert positions
+        await asyncio.sleep(1.0)
+
+
+@pytest.mark.timeout(30)
+async def test_answers_are_not_awaited_for_so_long_that_they_cannot_be_committed() -> None:
+    """A letter is never taken; an event is answered just before the deadline: it is released, not lost in between."""
+    service = built()
+    service._commits._committer = SlowKafka()
+    progress = Progress(*P0, next_offset=0)
+    parked, late = (Ticket(Raw(offset), progress, service.tally, 0) for offset in range(2))
+    for ticket in (parked, late):
+        progress.start(ticket.record.offset, ticket)
+        ticket.admit(1)
+    service._partitions.owned[P0] = progress
+    letter = DeadLetter(
+        record=parked.record, type=EventType.NONE, reason=Reason.UNDECODABLE, stage=Stage.DECODE, error="", message=""
+    )
+    service._letterbox.park(letter, parked)
+    running = asyncio.create_task(service.run())
+    await asyncio.sleep(0.2)
+    service.stop()
+    await asyncio.sleep(3.5)
+    late.settle(EventType.TRACK, Outcome.DELIVERED, Reason.NONE)
+    assert await running == 0
+    assert service.tally.released == 2
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration file that is looked at often."""
+    monkeypatch.setattr(watch, "SECRET_RECHECK_S", 0.02)
+    file = tmp_path / "consumer.yaml"
+    write(file, "false")
+    return file
+
+
+def write(file: Path, paused: str) -> None:
+    """Change it."""
+    file.write_text(f"delivery:\n  paused: {paused}\n")
+
+
+@pytest.mark.timeout(30)
+async def test_only_the_end_of_a_pause_begins_retry_windows_anew(file: Path) -> None:
+    """A file that is edited for another reason, or touched by a volume every minute, would keep poison for ever."""
+    service = built(file)
+    lanes = service._routes.senders[Route.SEGMENTIO].lanes
+    running = asyncio.create_task(service.run())
+    before = lanes.healed_at
+    for paused in ("false # again", "true", "true # again"):
+        write(file, paused)
+        await asyncio.sleep(0.2)
+        assert lanes.healed_at == before
+    write(file, "false")
+    await asyncio.sleep(0.2)
+    assert lanes.healed_at > before
+    service.stop()
+    assert await running == 0
+
+
+@pytest.mark.timeout(30)
+async def test_a_part_that_dies_takes_the_questions_for_beginnings_with_it(file: Path) -> None:
+    """They belong to no group of tasks; left alone they would ask on until the loop ends, and complain then."""
+
+    def die(_: bool) -> None:  # noqa: FBT001  # a callback
+        raise ZeroDivisionError
+
+    service = built(file)
+    service._watch.on_pause(die)
+    service._partitions._beginnings.ask(P0, None)
+    running = asyncio.create_task(service.run())
+    await asyncio.sleep(0.1)
+    write(file, "true")
+    with pytest.RaisesGroup(ZeroDivisionError):
+        await running
+    assert not [task for task in asyncio.all_tasks() if "beginning of" in task.get_name()]

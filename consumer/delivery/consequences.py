@@ -109,7 +109,8 @@ class Consequences:
                 self._accepted(lane, delivery, sent, stamp)
             case OptedOut():
                 delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
-                self._succeed(lane)
+                lane.failing = None
+                self._lanes.advance(lane)
             case Later() | Locked() | Refused():
                 self._not_accepted(lane, sent, verdict, status, began, now)
             case _:
@@ -124,13 +125,10 @@ class Consequences:
         self._memory.note(sent, stamp)
         ticket = delivery.ticket
         if ticket.progress.released:
-            self._memory.doubt(sent)
+            self._memory.forget_values(sent)
         ticket.settle(delivery.type, _DELIVERED, _NO_REASON)
         age_s = time() - ticket.arrived_ms / 1000
         self.ages[delivery.type].observe(age_s if age_s > 0 else 0.0)
-        self._succeed(lane)
-
-    def _succeed(self, lane: Lane) -> None:
         lane.failing = None
         self._lanes.advance(lane)
 
@@ -144,7 +142,7 @@ class Consequences:
         now: float,
     ) -> None:
         if isinstance(verdict, Later):
-            self._memory.doubt(sent)
+            self._memory.forget_values(sent)
         delivery = lane.queue[0]
         if delivery.ticket.progress.released:
             self._lanes.advance(lane)
@@ -173,18 +171,15 @@ class Consequences:
         self._lanes.advance(lane)
 
     def _failed(self, lane: Lane, trouble: Trouble, verdict: Later, now: float) -> None:
-        gate, progress = self._gate, lane.queue[0].ticket.progress
+        gate = self._gate
         if lane.failing is None:
             lane.failing = Failing(now)
-        self._poison.count(
+        counts = self._poison.count(
             lane.failing, trouble, answered=gate.answered, accepted=gate.accepted, throttled=verdict.throttled
         )
-        if lane.failing.hopeless and progress.crowd is lane:
-            # It need not be waited for: from now on it loses a head as often as it is too long.
-            progress.crowd = None
-        if not self.relief.gives_up(lane, now):
+        if not (counts and self.relief.gives_up(lane, now)):
             delay_s = self._backoff.delay_s(trouble.attempts) if verdict.after_s is None else verdict.after_s
-            self._lanes.retry(lane, now + delay_s, ordered=verdict.after_s is not None)
+            self._lanes.retry(lane, now + delay_s, asked=verdict.after_s is not None)
 
     def _on_gate_change(self, delivery: Delivery, status: int | str, now: float) -> None:
         seen = {"route": self._route, "status": status, "position": position(delivery.ticket.record)}

@@ -1,8 +1,9 @@
 """The engine of one route, put together from the settings. It knows which parts there are, not what they do."""
 
 import random
+from typing import assert_never
 
-from consumer.config.settings import Settings
+from consumer.config.settings import RateLimitSettings, Settings
 from consumer.delivery.bucket import Bucket
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import Gate
@@ -45,7 +46,7 @@ def senders_of(
         limit=Limit(delivery.max_concurrency),
         lease=lease,
         flood=Flood(settings.dead_letter.flood_share, settings.dead_letter.flood_min_events),
-        bucket=Bucket(getattr(delivery.rate_limit, route.value, None)),
+        bucket=Bucket(_quota(route, delivery.rate_limit)),
         max_probe_delay_s=delivery.max_retry_delay_s,
         random=random.random,
     )
@@ -59,3 +60,17 @@ def senders_of(
         post=post,
         letters=letters,
     )
+
+
+def _quota(route: Route, limits: RateLimitSettings) -> float | None:
+    match route:
+        case Route.SEGMENTIO:
+            return limits.segmentio
+        case Route.TRACK:
+            return limits.track
+        case Route.METADATA:
+            return limits.metadata
+        case Route.BULKDELETE:
+            return None
+        case _:
+            assert_never(route)

@@ -4,7 +4,7 @@ Every verdict is told to it; it answers `wait_s` and keeps the reason visible in
 randomness and never waits itself. It does not know what is sent.
 
 - *open*: up to `limit` requests at once, within the quota; `Retry-After` for two lanes closes the route for as long.
-- *circuit*: Pendo is unreachable. One probe at a time, further and further apart.
+- *circuit*: Pendo is unreachable. One probe at a time: ready heads a second apart, failed ones further and further.
 - *stalled*: the credential or the URL is wrong. Probed likewise; a changed credential is tried at once.
 - *flood*: most events are refused. Probed likewise; after the first acceptance without a pause.
 
@@ -22,6 +22,7 @@ from consumer.delivery.doubt import Doubt
 from consumer.delivery.flood import Flood
 from consumer.delivery.lease import Lease
 from consumer.delivery.limit import Limit
+from consumer.delivery.schedule import MIN_PROBE_DELAY_S, Schedule
 from consumer.delivery.throttle import Throttle
 from consumer.outcomes import Reason
 from consumer.pendo.verdicts import Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
@@ -30,7 +31,6 @@ CIRCUIT_AFTER_S: Final = 10.0
 """No success for so long is an outage; shorter troubles are left to each lane's own retries."""
 CIRCUIT_LANES: Final = 10
 """So many lanes, or all there are, must be failing: a few bad visitors are no outage."""
-MIN_PROBE_DELAY_S: Final = 1.0
 
 
 class GateState(IntEnum):
@@ -96,10 +96,7 @@ class Gate:
         self._lease = lease
         self._random = random
         self._circuit = False
-        self._max_probe_delay_s = max(max_probe_delay_s, MIN_PROBE_DELAY_S)
-        self._probe_delay_s = MIN_PROBE_DELAY_S
-        self._next_probe = 0.0
-        self._went = 0.0
+        self._probes = Schedule(max_probe_delay_s, random)
         self._failing: set[str] = set()
         self._failing_since = 0.0
         self._throttle = Throttle()
@@ -136,12 +133,12 @@ class Gate:
         if self.doubt.active and self.stall is None and not self._circuit:
             if self.doubt.trial_out:
                 return inf
-            return (self.doubt.trial_due if ready else self._next_probe) - now
-        if self.in_flight:
+            due = self.doubt.trial_due if ready else self._probes.due
+        elif self.in_flight:
             return inf
-        if self.stall is None and ready and self._circuit:
-            return min(self._next_probe, self._went + MIN_PROBE_DELAY_S) - now
-        return max(self._next_probe, self._throttle.closed_until) - now
+        else:
+            due = self._probes.due_ready if self.stall is None and ready and self._circuit else self._probes.due
+        return max(due, self._throttle.closed_until) - now
 
     @property
     def chance(self) -> float:
@@ -154,7 +151,7 @@ class Gate:
         if self.in_flight >= self.limit.value:
             self.limit.reached = True
         self.bucket.take()
-        self._went = now
+        self._probes.went = now
         if self.doubt.active:
             self.doubt.trial_out = True
 
@@ -220,7 +217,7 @@ class Gate:
             self.limit.restart()
         self._close()
         if not self.probing:
-            self._probe_at_once(now)
+            self._probes.at_once(now)
 
     def _refuse(self, now: float, lane: str, verdict: Refused, began: float, backlog: Backlog) -> None:
         # What is forbidden was answered like a wrong credential: it is no proof that ours is good.
@@ -230,7 +227,7 @@ class Gate:
             self._probed(now, backlog, refused=True)
         elif self.flood.refused():
             self._close()
-            self._schedule_probe(now, None)
+            self._probes.failed(now, last=not self.in_flight)
 
     def _probed(self, now: float, backlog: Backlog, *, refused: bool) -> None:
         """While the flood stop is on, probes follow each other at once or further and further apart."""
@@ -238,9 +235,9 @@ class Gate:
         flood.probed(refused=refused, left=backlog.untried(flood.round_refused))
         if flood.in_round or not flood.active:
             self._close()
-            self._probe_at_once(now)
+            self._probes.at_once(now)
         else:
-            self._schedule_probe(now, None)
+            self._probes.failed(now, last=not self.in_flight)
 
     def begin_flood(self) -> None:
         """Somebody else was in a flood stop, over records that are ours now."""
@@ -259,8 +256,10 @@ class Gate:
                 self._circuit = True
                 self._close()
         if self.probing:
-            self._schedule_probe(now, verdict.after_s)
-            self.doubt.failed(began, self._next_probe)
+            if verdict.after_s is not None and not verdict.throttled:
+                self._probes.asked(now + verdict.after_s)
+            self._probes.failed(now, verdict.after_s, last=not self.in_flight)
+            self.doubt.failed(began, self._probes.due)
 
     def _lock(self, now: float, stall: Stall, began: float) -> None:
         """A first 401 or 403 is a doubt; the trials', or any answer of another endpoint, is a stall."""
@@ -268,7 +267,7 @@ class Gate:
             if not self.doubt.active:
                 self.doubt.begin(now)
                 self._close()
-                self._next_probe = now + MIN_PROBE_DELAY_S
+                self._probes.due = now + MIN_PROBE_DELAY_S
                 return
             if not self.doubt.locked(began):
                 return
@@ -276,22 +275,8 @@ class Gate:
         self._stalled_at = now
         self.stall = stall
         self._close()
-        self._schedule_probe(now, None)
-
-    def _schedule_probe(self, now: float, after_s: float | None) -> None:
-        """Further and further apart, jittered so that pods do not probe in step.
-
-        Requests that were on the wire when the gate closed are no probes: only the last of them counts as one.
-        """
-        jittered_s = self._probe_delay_s * (0.5 + self._random() / 2)
-        self._next_probe = now + max(jittered_s, after_s or 0.0, MIN_PROBE_DELAY_S)
-        if self.in_flight == 0:
-            self._probe_delay_s = min(2 * self._probe_delay_s, self._max_probe_delay_s)
-
-    def _probe_at_once(self, now: float) -> None:
-        self._next_probe = now
-        self._probe_delay_s = MIN_PROBE_DELAY_S
+        self._probes.failed(now, last=not self.in_flight)
 
     def probe_now(self) -> None:
         """Something changed that may heal a stall: try at once, whatever the delay has grown to."""
-        self._probe_at_once(0.0)
+        self._probes.at_once(0.0)

@@ -54,25 +54,30 @@ class Lane:
             deque would take six times the memory; the longest hold `max_length`, which is soon moved up by one.
         in_flight: Whether the head is on the wire.
         due: When a failed head may be tried again; 0 when it has not failed. Seconds of the loop's clock.
-        ordered: Whether `due` was Pendo's own `Retry-After`, which an end of an outage does not cut short.
+        asked: Whether `due` was asked for, by `Retry-After` or a stall: the end of an outage does not cut it short.
         aside: Whether the head is set aside until the gate knows more about it.
         failing: What it has been through since its last success; None while it has not failed.
     """
 
-    __slots__ = ("aside", "due", "failing", "in_flight", "key", "ordered", "queue")
+    __slots__ = ("aside", "asked", "due", "failing", "in_flight", "key", "queue")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.queue: list[Delivery] = []
         self.in_flight = False
         self.due = 0.0
-        self.ordered = False
+        self.asked = False
         self.aside = False
         self.failing: Failing | None = None
 
     def __len__(self) -> int:
         """How many deliveries stand in it."""
         return len(self.queue)
+
+    @property
+    def crowding(self) -> int:
+        """How many of them are to be waited for: none when it is hopeless, for then they are given up."""
+        return 0 if self.failing is not None and self.failing.hopeless else len(self.queue)
 
 
 class Lanes:
@@ -111,7 +116,7 @@ class Lanes:
         lane = self._lanes.get(request.lane)
         if lane is not None:
             lane.queue.append(delivery)
-            if len(lane.queue) >= self.max_length and (lane.failing is None or not lane.failing.hopeless):
+            if len(lane.queue) >= self.max_length:
                 delivery.ticket.progress.crowd = lane
             return False
         lane = self._lanes[request.lane] = Lane(request.lane)
@@ -163,12 +168,12 @@ class Lanes:
         else:
             del self._lanes[lane.key]
 
-    def retry(self, lane: Lane, due: float, *, ordered: bool) -> None:
+    def retry(self, lane: Lane, due: float, *, asked: bool) -> None:
         """The head failed for now: it stays the head and is ready again at `due`."""
         lane.in_flight = False
         self._leave_aside(lane)
         lane.due = due
-        lane.ordered = ordered
+        lane.asked = asked
         self._sequence += 1
         heappush(self.retries, (due, self._sequence, lane))
 
@@ -217,11 +222,11 @@ class Lanes:
         Nobody's retry clock ran in it.
         """
         self.healed_at = now
-        ordered = [entry for entry in self.retries if entry[2].ordered]
+        asked = [entry for entry in self.retries if entry[2].asked]
         for entry in sorted(self.retries):
-            if not entry[2].ordered:
+            if not entry[2].asked:
                 self._revive(entry[0], entry[2])
-        self.retries = ordered
+        self.retries = asked
         self.retries.sort()
 
     def _pop_retry(self) -> None:

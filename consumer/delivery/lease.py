@@ -53,6 +53,6 @@ class Lease:
         if now > began + self._term_s:
             return False
         self.held.discard(Hold.ASLEEP)
-        # Not shorter than the ticks have made it: a commit that took long is no standstill.
+        # Not shorter than the ticks have made it: a commit that took long is no sleep.
         self._until = max(self._until, began + self._term_s)
         return True

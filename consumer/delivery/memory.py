@@ -163,7 +163,7 @@ class Memory:
             names = self._shared[fields] = fields
         return names
 
-    def doubt(self, request: Request) -> None:
+    def forget_values(self, request: Request) -> None:
         """Nobody knows whether Pendo took a request that failed: its fields may have other values now."""
         state = request.state
         if state is not None and self._suppress:
@@ -171,7 +171,7 @@ class Memory:
             if writes is not None:
                 writes.forget_values()
 
-    def doubt_all(self) -> None:
+    def forget_all_values(self) -> None:
         """Somebody else may have written since: nothing counts as unchanged until it is written again."""
         for writes in self._writes.values():
             writes.forget_values()

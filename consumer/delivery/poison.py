@@ -67,8 +67,8 @@ class Poison:
         self._window_s = window_s
         self._min_attempts = min_attempts
 
-    def count(self, lane: Failing, head: Trouble, *, answered: int, accepted: int, throttled: bool) -> None:
-        """Count one failed attempt, if it counts.
+    def count(self, lane: Failing, head: Trouble, *, answered: int, accepted: int, throttled: bool) -> bool:
+        """Count one failed attempt, if it counts; whether it did.
 
         Args:
             lane: The head's.
@@ -77,14 +77,15 @@ class Poison:
             accepted: Acceptances among them.
             throttled: Whether Pendo only asked to slow down, which is no failure of the head.
         """
-        if lane.answered is not None and not throttled:
-            others = answered - lane.answered - 1
-            if others > 0 and accepted - lane.accepted >= HEALTHY_SHARE * others:
-                head.counted += 1
-                lane.counted += 1
-                lane.hopeless = lane.counted >= self._min_attempts
+        others = 0 if lane.answered is None or throttled else answered - lane.answered - 1
+        counts = others > 0 and accepted - lane.accepted >= HEALTHY_SHARE * others
+        if counts:
+            head.counted += 1
+            lane.counted += 1
+            lane.hopeless = lane.counted >= self._min_attempts
         lane.answered = answered
         lane.accepted = accepted
+        return counts
 
     def exhausted(self, lane: Failing, head: Trouble, now: float, healed_at: float) -> bool:
         """Whether the head has had its lane's window and its own attempts.

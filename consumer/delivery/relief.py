@@ -27,9 +27,9 @@ class Relief:
         self._letters = letters
 
     def gives_up(self, lane: Lane, now: float) -> bool:
-        """A head has failed: whether it was its last attempt."""
+        """A head has failed while others passed: whether it was its last attempt."""
         failing, trouble = lane.failing, lane.queue[0].trouble
-        if failing is None or trouble is None:
+        if failing is None or trouble is None or self._gate.probing:
             return False
         if self._poison.exhausted(failing, trouble, now, self._lanes.healed_at):
             self._give_up(lane, Reason.EXHAUSTED)
@@ -64,7 +64,8 @@ class Relief:
         crowds = progress.crowd is lane or len(lane.queue) >= self._lanes.max_length
         if self._gate.probing or progress.released or not (progress.pressed or crowds):
             return False
-        return progress.finished_beyond > progress.open_records_count - len(lane.queue)
+        own = {id(d.ticket) for d in lane.queue if d.ticket.progress is progress}
+        return progress.finished_beyond > progress.open_records_count - len(own)
 
     def _give_up(self, lane: Lane, reason: Reason) -> None:
         head = lane.queue[0]

@@ -5,7 +5,7 @@ whether one need go by the `memory`, and what follows from the answer by the `co
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final
@@ -17,6 +17,7 @@ from consumer.delivery.letters import Letters
 from consumer.delivery.memory import FACT, Memory, Stamp, stamp_of
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
+from consumer.delivery.tally import Counts
 from consumer.errors import UnreachableError
 from consumer.log import get_logger
 from consumer.metrics import DURATION_BUCKETS_S, Histogram
@@ -65,7 +66,7 @@ class Senders:
         self.route = route
         self.gate = gate
         self.lanes = Lanes(max_lane)
-        self.requests: Counter[int | str] = Counter()
+        self.requests: Counts[int | str] = Counts()
         self.durations = Histogram(DURATION_BUCKETS_S)
         self.consequences = Consequences(
             route, gate=gate, lanes=self.lanes, memory=memory, backoff=backoff, poison=poison, letters=letters
@@ -83,8 +84,8 @@ class Senders:
 
     def add(self, delivery: Delivery) -> None:
         """Queue a delivery, and wake a sender for it if it may go."""
-        if self.lanes.add(delivery) and self._idle:
-            self.wake()
+        if self.lanes.add(delivery) and self._idle and not self._at_limit:
+            self._wake_one()
 
     async def run(self, senders: int) -> None:
         """Send until cancelled, with so many tasks."""
@@ -109,7 +110,7 @@ class Senders:
 
     def drop_released(self) -> None:
         """Forget deliveries whose records went back to Kafka: somebody else may write from now on."""
-        self._memory.doubt_all()
+        self._memory.forget_all_values()
         self.lanes.drop_released()
         self.wake()
 
@@ -207,7 +208,8 @@ class Senders:
         if wait_s:
             self._wake_at(now + wait_s if due is None else min(now + wait_s, due))
         elif self.lanes.ready:
-            self.wake()
+            if not self._at_limit:
+                self.wake()
         elif due is not None:
             self._wake_at(due)
 
@@ -225,11 +227,19 @@ class Senders:
         self.lanes.wake_due(self._loop.time())
         self.wake()
 
+    @property
+    def _at_limit(self) -> bool:
+        """Whether only an answer makes room, which brings its sender back to look for work."""
+        return self.gate.in_flight >= self.gate.limit.value
+
     def wake(self) -> None:
         """Wake as many idle senders as may find work; one at least, to find out when there will be some."""
-        wanted = max(1, min(len(self.lanes.ready), self.gate.limit.value - self.gate.in_flight))
-        while self._idle and wanted:
+        for _ in range(max(1, min(len(self.lanes.ready), self.gate.limit.value - self.gate.in_flight))):
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._idle:
             woken = self._idle.popleft()
             if not woken.done():
                 woken.set_result(None)
-                wanted -= 1
+                return

@@ -54,13 +54,17 @@ class Suspects:
         # A stall acquits: what was answered in it says nothing of the record. But its own delay stays when the gate
         # opens: if the record itself is forbidden, it would close it again.
         trouble.locked_at = None
-        self._lanes.retry(lane, now + self._backoff.delay_s(trouble.attempts), ordered=True)
+        self._lanes.retry(lane, now + self._backoff.delay_s(trouble.attempts), asked=True)
 
     def on_doubt(self, head: Delivery, status: int | str, now: float) -> None:
         """The doubt has begun, or is over: then all go again, after a stall each after its own delay."""
-        seen = {"route": self._route, "status": status, "position": position(head.ticket.record)}
         if self._gate.doubt.active:
-            log.warning("Pendo refused the credential for one event: trying it with another before going on", **seen)
+            log.warning(
+                "Pendo refused the credential for one event: trying it with another before going on",
+                route=self._route,
+                status=status,
+                position=position(head.ticket.record),
+            )
             return
         suspects, self._set_aside = self._set_aside, []
         for lane, suspect in suspects:
@@ -71,4 +75,8 @@ class Suspects:
             else:
                 self._lanes.wake(lane)
         if self._gate.stall is None:
-            log.info("the credential is good: the event that it was refused for is tried again", **seen)
+            log.info(
+                "the credential is good: the events that it was refused for are tried again",
+                route=self._route,
+                positions=[position(suspect.ticket.record) for _, suspect in suspects],
+            )

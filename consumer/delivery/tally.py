@@ -4,9 +4,30 @@ Events are counted in at admission and out at their settlement or release. Wheth
 open is asked elsewhere, from the tickets themselves: this file must not know them.
 """
 
-from collections import Counter
+from collections.abc import Hashable
+from typing import TypeVar
 
 from consumer.outcomes import EventType, Outcome, Reason
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Counts(dict[Key, int]):
+    """Numbers that begin at 0, added to with `+= 1`.
+
+    As collections.Counter, in half its time: because that has a `__delitem__` of its own, Python looks for the method
+    of each assignment, too.
+    """
+
+    __slots__ = ()
+
+    def __missing__(self, key: Key) -> int:
+        """What was never counted."""
+        return 0
+
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.values())
 
 
 class Tally:
@@ -23,8 +44,8 @@ class Tally:
     __slots__ = ("open_bytes", "open_events", "received", "released", "settled")
 
     def __init__(self) -> None:
-        self.received: Counter[EventType] = Counter()
-        self.settled: Counter[tuple[EventType, Outcome, Reason]] = Counter()
+        self.received: Counts[EventType] = Counts()
+        self.settled: Counts[tuple[EventType, Outcome, Reason]] = Counts()
         self.released = 0
         self.open_events = 0
         self.open_bytes = 0

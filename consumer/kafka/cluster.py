@@ -110,6 +110,10 @@ class Cluster:
         try:
             async with asyncio.timeout(QUESTION_TIMEOUT_S):
                 return await answer
+        except asyncio.CancelledError:
+            # Who asked would not wait as long as we do: a connection that does not answer must not be asked again.
+            await self.close()
+            raise
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise BrokerError(f"Kafka was asked for {what}: {error.__class__.__name__}") from error

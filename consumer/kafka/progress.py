@@ -8,7 +8,7 @@ or never existed (compaction, transaction markers); both need no second visit. A
 """
 
 from collections import deque
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Protocol
 
@@ -25,6 +25,14 @@ class OpenRecord(Protocol):
 
     open: int
     held_bytes: int
+
+
+class Crowd(Protocol):
+    """A lane that has got so long that its partitions are not read meanwhile."""
+
+    @property
+    def crowding(self) -> int:
+        """How many of its deliveries are to be waited for."""
 
 
 class Progress:
@@ -74,7 +82,7 @@ class Progress:
         self.committed_flags = 0
         self.map_share = 0.0
         self.pressed = False
-        self.crowd: Sized | None = None
+        self.crowd: Crowd | None = None
         self.last_read = -1
         # In the order of offsets: an offset is only ever added beyond the last. None: open, but not read again yet.
         self._open: dict[int, OpenRecord | None] = {}
@@ -132,6 +140,15 @@ class Progress:
             self.next_offset = first
             self.changes += 1
         return lost
+
+    def missing_before(self, offset: int) -> Iterator[tuple[int, int]]:
+        """What lies before `offset` and was not read, as ranges; what is finished is left out."""
+        for unread in self._unread:
+            if unread >= offset:
+                return
+            yield unread, unread + 1
+        if self.next_offset is not None and self.next_offset < offset:
+            yield self.next_offset, offset
 
     def finish(self, offset: int) -> None:
         """Close an open offset."""

@@ -13,7 +13,7 @@ from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.progress import Progress
-from consumer.kafka.records import Record
+from consumer.kafka.records import Record, position
 from consumer.log import get_logger
 from consumer.mapping.result import Ended, Mapped
 from consumer.outcomes import EventType, Outcome, Reason
@@ -101,7 +101,12 @@ class Admission:
             mapped = self._mapper.map(element)
         except Exception as error:  # noqa: BLE001  # whatever a mapping does, the worker stays up
             mapped = Ended(Outcome.DEAD_LETTERED, Reason.HANDLER_ERROR, f"the handler failed: {type(error).__name__}")
-            log.warning("a mapping handler failed", type=element.type, error=type(error).__name__)
+            log.warning(
+                "a mapping handler failed",
+                position=position(ticket.record),
+                type=element.type,
+                error=type(error).__name__,
+            )
         if isinstance(mapped, Request):
             ticket.hold(mapped.body)
             delivery = Delivery(mapped, ticket, element.type, index, element.message_id)

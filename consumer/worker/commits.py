@@ -22,6 +22,8 @@ log = get_logger(__name__)
 
 MIN_INTERVAL_S: Final = 0.05
 """A broker answers a commit in a few milliseconds; more often would cost more than it saves."""
+RETRY_S: Final = 1.0
+"""Until a commit that was not confirmed is repeated, or less if the interval is; whatever comes first repeats less."""
 
 
 class Answer(StrEnum):
@@ -74,17 +76,18 @@ class Commits:
 
     async def run(self) -> None:
         """Commit for ever."""
-        last_s, last_settled, last_flags = monotonic(), 0, 0
+        last_s, last_settled, last_flags, confirmed = monotonic(), 0, 0, True
         while True:
             await asyncio.sleep(MIN_INTERVAL_S)
             self._turned_s = monotonic()
             settled, flags = self._settled(), self._flags()
             elapsed_s = monotonic() - last_s
-            if flags != last_flags or due(settled - last_settled, self._in_flight(), elapsed_s, self._interval_s):
+            is_due = due(settled - last_settled, self._in_flight(), elapsed_s, self._interval_s)
+            if is_due or flags != last_flags or not confirmed:
                 confirmed = await self.commit(self._owned())
                 last_s, last_settled, last_flags = monotonic(), settled, flags
                 if not confirmed:
-                    await asyncio.sleep(self._interval_s)
+                    await asyncio.sleep(min(self._interval_s, RETRY_S))
 
     async def commit(self, progresses: Iterable[Progress]) -> bool:
         """Commit what is new in these partitions; whether all of it is confirmed."""

@@ -9,11 +9,12 @@ from typing import Final, Protocol
 
 from consumer import metrics
 from consumer.errors import BrokerError
+from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.log import get_logger
 from consumer.metrics import Sample
 from consumer.worker.partitions import Partitions
-from consumer.worker.standstill import Standstill
+from consumer.worker.standstill import Positions, Watermarks
 
 log = get_logger(__name__)
 
@@ -21,8 +22,6 @@ PROGRESS_CHECK_S: Final = 1.0
 """How often it is looked whether watermarks move."""
 KAFKA_CHECK_S: Final = 5.0
 """How often Kafka is asked; more often where the session's timeout is short."""
-STUCK_AFTER_S: Final = 120.0
-"""Records lie there and none is read, though nothing is in the way: the client gives no other sign of it."""
 GONE_AFTER: Final = 0.8
 """Of the session's timeout without an answer: then the brokers are gone, before the group notices."""
 
@@ -69,9 +68,8 @@ class Lag:
         self._ends: dict[Partition, int] = {}
         # Whether one of our logs did not answer lately: asked together, the others would not be answered either.
         self._apart = False
-        self._watermarks = Standstill()
-        self._positions = Standstill()
-        self._told = False
+        self._watermarks = Watermarks()
+        self._positions = Positions()
 
     @property
     def kafka_gone(self) -> bool:
@@ -81,7 +79,7 @@ class Lag:
     @property
     def stuck(self) -> bool:
         """Whether the Kafka client has stopped reading, though records lie there and nothing is in the way."""
-        return bool(self._positions.longer_than(STUCK_AFTER_S, self._loop.time()))
+        return bool(self._positions.stuck(self._loop.time()))
 
     async def run(self) -> None:
         """Ask for ever."""
@@ -98,6 +96,7 @@ class Lag:
                 if progress.open_records_count and progress.watermark is not None
             }
             self._watermarks.observe(oldest, self._loop.time())
+            self._watermarks.tell(self._loop.time())
 
     async def _watch_kafka(self) -> None:
         while True:
@@ -133,24 +132,13 @@ class Lag:
     async def _look_for_standstill(self) -> None:
         behind: dict[Partition, int] = {}
         if not self._full():
-            idle = [partition for partition, p in self._partitions.owned.items() if not p.open_records_count]
+            readable = [partition for partition, progress in self._partitions.owned.items() if _readable(progress)]
             async with asyncio.timeout(self._session_s / 8):
-                positions = await self._logs.positions(idle)
+                positions = await self._logs.positions(readable)
             behind = {partition: at for partition, at in positions.items() if at < self._ends.get(partition, 0)}
         now_s = self._loop.time()
         self._positions.observe(behind, now_s)
-        self._tell(self._positions.longer_than(STUCK_AFTER_S, now_s), now_s)
-
-    def _tell(self, stuck: Mapping[Partition, int], now_s: float) -> None:
-        """Say it once: it lasts until the process is restarted, or heals."""
-        if stuck and not self._told:
-            log.error(
-                "the Kafka client reads no more, though records lie there and nothing is in the way: /livez answers 503"
-                " from now on, so that the process is restarted",
-                standing_at=[f"{partition}@{offset}" for partition, offset in stuck.items()],
-                for_s=round(max(self._positions.for_s(partition, now_s) for partition in stuck)),
-            )
-        self._told = bool(stuck)
+        self._positions.tell(now_s)
 
     def samples(self) -> Iterator[Sample]:
         """How far behind each owned partition is, as far as known."""
@@ -165,3 +153,8 @@ class Lag:
             yield Sample(metrics.BACKLOG_RECORDS, unread + progress.open_offsets, labels)
             if progress.committed is not None:
                 yield Sample(metrics.LAG_RECORDS, max(end - progress.committed, 0), labels)
+
+
+def _readable(progress: Progress) -> bool:
+    """Whether nothing at all is in the way: no record waits, and reading is not held back, be it by others' records."""
+    return not progress.open_records_count and not progress.pressed and progress.crowd is None

@@ -19,6 +19,7 @@ from consumer.kafka.records import Partition
 from consumer.log import get_logger
 from consumer.worker import beginnings
 from consumer.worker.beginnings import Beginning, Beginnings, StartFrom
+from consumer.worker.expiry import Expiry
 
 log = get_logger(__name__)
 
@@ -68,7 +69,7 @@ class Partitions:
         owned: Their progress; a partition that is assigned but not restored yet is missing.
         rebalances: Assignments so far.
         gaps_due: Set when it is known anew where logs begin: then what reading has passed over can be told from losses.
-        expired: Records that retention deleted before they were read.
+        expiry: What retention deleted before it was read.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Partitions:
         self.owned: dict[Partition, Progress] = {}
         self.rebalances = 0
         self.gaps_due = False
-        self.expired = 0
+        self.expiry = Expiry()
         self._offsets = offsets
         self._delivering = delivering
         self._drain_s = drain_s
@@ -95,7 +96,6 @@ class Partitions:
         # Assigned, but whose commits they go on from is not known yet; then they are in one of the others.
         self._unrestored: set[Partition] = set()
         self._beginnings = Beginnings(offsets, start_from)
-        self._first_offsets: dict[Partition, int] = {}
         # Given up at a rebalance that is not over: who gets them is not known, or not what was committed meanwhile.
         self._kept: dict[Partition, Progress] = {}
         self._leaving: list[Progress] = []
@@ -133,8 +133,8 @@ class Partitions:
         """
         await self._beginnings.joining(partitions)
 
-    def _disown(self) -> None:
-        """What was asked of an assignment that is over is of no use."""
+    def forget(self) -> None:
+        """What was asked of an assignment that is over, or by a process that ends, is of no use."""
         self._generation += 1
         self._unrestored.clear()
         self._beginnings.forget()
@@ -144,7 +144,7 @@ class Partitions:
 
         What is kept goes on when the partition comes back and nobody else has committed meanwhile.
         """
-        self._disown()
+        self.forget()
         self._delivering.hold(Hold.REBALANCE)
         leaving = {partition: self.owned.pop(partition) for partition in partitions if partition in self.owned}
         if not leaving:
@@ -175,7 +175,7 @@ class Partitions:
     async def assigned(self, partitions: Sequence[Partition]) -> None:
         """Partitions are ours from now on; the poll loop restores them. What was kept of others is released."""
         self.rebalances += 1
-        self._disown()
+        self.forget()
         self._unrestored = set(partitions)
         self._delivering.own(len(partitions), self._offsets.partition_count)
         released = self._release([p for p in self._kept if p not in self._unrestored])
@@ -193,7 +193,7 @@ class Partitions:
 
     def release_all(self) -> int:
         """At a stop: hand back to Kafka what is open; returns how many events that were."""
-        self._beginnings.forget()
+        self.forget()
         self._kept |= self.owned
         self.owned.clear()
         return self._release(list(self._kept))
@@ -232,7 +232,8 @@ class Partitions:
     def _begin(self, partition: Partition, beginning: Beginning) -> None:
         self._take_on(partition, beginning.progress)
         self._delivering.take_over(beginning.flags)
-        self._account_expired(partition, beginning.expired)
+        self.expiry.forget(partition)
+        self.expiry.count(partition, beginning.expired)
 
     def _take_on(self, partition: Partition, progress: Progress) -> None:
         self._offsets.seek(partition, progress.last_read + 1)
@@ -256,13 +257,12 @@ class Partitions:
 
         Nothing is passed over yet: what the log has lost may still stand in what the client has read ahead.
         """
-        self._first_offsets = {partition: first for partition, (first, _) in bounds.items()}
+        self.expiry.note_beginnings({partition: first for partition, (first, _) in bounds.items()})
         self.gaps_due = True
 
     def note_jump(self, partition: Partition, offset: int) -> None:
         """Reading jumped to `offset`: what lies before the log's beginning expired, the rest are gaps of the log."""
-        begin = min(self._first_offsets.get(partition, 0), offset)
-        self._account_expired(partition, self.owned[partition].skip_to(begin))
+        self.expiry.note_jump(partition, self.owned[partition], offset)
 
     def note_position(self, partition: Partition, offset: int) -> None:
         """Reading stands at `offset`, and all that it met before is admitted: nothing else lies there.
@@ -283,16 +283,7 @@ class Partitions:
         read before. What a broker says of a log's end is no better sign: some are wrong, or late.
         """
         log.warning("the log was made anew: reading it from its beginning", partition=str(partition))
-        self._first_offsets.pop(partition, None)
+        self.expiry.forget(partition)
         self._kept[partition] = self.owned.pop(partition)
         self._release([partition])
         self._beginnings.ask_anew(partition)
-
-    def _account_expired(self, partition: Partition, expired: int) -> None:
-        if expired:
-            self.expired += expired
-            log.error(
-                "records expired before they were read: raise the topic's retention",
-                partition=str(partition),
-                records=expired,
-            )

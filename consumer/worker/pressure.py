@@ -59,6 +59,6 @@ class Pressure:
         # What a map calls open is nowhere but in the log: it must be read to be finished.
         too_much = progress.map_share > FULL_MAP or progress.open_records_count >= share
         progress.pressed = too_much and not progress.unread
-        if progress.crowd is not None and len(progress.crowd) < self.max_lane / 2:
+        if progress.crowd is not None and progress.crowd.crowding < self.max_lane / 2:
             progress.crowd = None
         return progress.pressed or progress.crowd is not None

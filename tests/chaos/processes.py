@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import aiohttp
@@ -24,6 +25,8 @@ _GRACE_S: Final = SHUTDOWN_S + 10.0
 _SCRAPE_S: Final = 2.0
 _EXIT_S: Final = 60.0
 _UNACCOUNTED: Final = "pendo_consumer_events_unaccounted "
+_IN_FLIGHT: Final = 'pendo_consumer_requests_in_flight{route="segmentio"} '
+_LOOK_S: Final = 0.05
 _RELEASED: Final = "pendo_consumer_events_released_total "
 
 
@@ -120,6 +123,16 @@ class Members:
         member.send(signal.SIGKILL)
         await asyncio.wait_for(member.process.wait(), _EXIT_S)
 
+    async def until_sending(self, slot: int, patience_s: float) -> None:
+        """Wait until one has a request on the wire: a fault that hits none proves nothing."""
+        member, deadline = self.slots[slot], monotonic() + patience_s
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SCRAPE_S)) as session:
+            while monotonic() < deadline:
+                text = await _metrics_of(session, member)
+                if text is not None and _metric(text, _IN_FLIGHT) > 0:
+                    return
+                await asyncio.sleep(_LOOK_S)
+
     async def freeze(self, slot: int, seconds: float) -> None:
         """Let one stand still for so long."""
         member = self.slots[slot]
@@ -155,11 +168,9 @@ class Members:
         member.note_memory()
         if member.frozen:
             return
-        try:
-            async with session.get(f"{member.url}/metrics") as response:
-                text = await response.text()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return  # it starts, ends, or stands still
+        text = await _metrics_of(session, member)
+        if text is None:
+            return
         self.scrapes += 1
         member.released = _metric(text, _RELEASED)
         self.unaccounted += _metric(text, _UNACCOUNTED) != 0
@@ -172,6 +183,15 @@ class Members:
         }
         settings = {f"PENDO_CONSUMER_{name}": value for name, value in (*self.settings.items(), *own.items())}
         return inherited | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | settings
+
+
+async def _metrics_of(session: aiohttp.ClientSession, member: Member) -> str | None:
+    """What it says of itself; None while it starts, ends, or stands still."""
+    try:
+        async with session.get(f"{member.url}/metrics") as response:
+            return await response.text()
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
 
 
 def _metric(text: str, name: str) -> float:

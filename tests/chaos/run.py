@@ -32,6 +32,8 @@ _MIN_DRAIN_RATE: Final = 500
 """Events a second that the rest is delivered with at the least: bounds the wait for the end."""
 _DRAIN_S: Final = 60.0
 _FRESH: Final = 20
+_HIT_S: Final = 5.0
+"""How long a kill or a freeze waits for a request that it can hit."""
 _START_S: Final = 20.0
 _JOIN_S: Final = 3.0
 
@@ -164,6 +166,8 @@ class Run:
     async def _break(self, line: list[Planned]) -> None:
         for planned in line:
             await asyncio.sleep(max(0.0, self._began_s + planned.at_s - monotonic()))
+            if planned.kind in {FaultKind.KILL, FaultKind.STOP_LONG}:
+                await self.members.until_sending(planned.slot, _HIT_S)
             began_s, sender = monotonic(), self.members.slots[planned.slot].number
             await self._do(planned)
             is_process = planned.kind in {FaultKind.TERM, FaultKind.KILL, FaultKind.STOP_LONG, FaultKind.STOP_SHORT}

@@ -382,7 +382,7 @@ class World:
         self.memory = Memory(
             ids=self.ids, message_ids=self.message_ids, suppress_unchanged=chance.choice([True, False])
         )
-        poison = chance.choice([(5.0, 2), (5.0, 2), (30.0, 3), (900.0, 5)])
+        poison = chance.choice([(2.0, 2), (5.0, 2), (30.0, 3), (900.0, 5)])
         self.letterbox = Letterbox(chance, self.destination, poison)
         self.states: set[GateState] = set()
         self.seen: Counter[str] = Counter()

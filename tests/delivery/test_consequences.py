@@ -5,7 +5,7 @@ from collections.abc import Collection
 import pytest
 
 from consumer.delivery.consequences import Consequences
-from consumer.delivery.gate import GateState
+from consumer.delivery.gate import CIRCUIT_LANES, GateState
 from consumer.delivery.lanes import Delivery, Lanes
 from consumer.delivery.memory import Memory, stamp_of
 from consumer.delivery.retry import Backoff
@@ -142,3 +142,70 @@ def test_a_stall_acquits_those_that_met_it(desk: Desk) -> None:
     assert desk.gate.state is GateState.OPEN
     desk.answer("third", FORBIDDEN)
     assert not desk.box.letters
+
+
+# ── giving up ──
+
+
+def _fail(desk: Desk, visitor: str, times: int) -> None:
+    """So many failures that count, since another passes before each."""
+    for _ in range(times):
+        desk.add("good")
+        desk.answer("good", ACCEPTED)
+        desk.answer(visitor, Later())
+
+
+def test_a_head_is_given_up_by_a_failure_that_counts(desk: Desk) -> None:
+    """Its window is over and its attempts are used up, but just now others fail too: that one proves nothing."""
+    for bystander in range(CIRCUIT_LANES):
+        desk.add(str(bystander))
+    desk.add("bad")
+    _fail(desk, "bad", 6)
+    desk.now += 900
+    for verdict in (Later(), Later(1, throttled=True)):
+        desk.add("good")
+        desk.answer("good", Later())
+        desk.answer("bad", verdict)
+        assert not desk.box.letters
+        desk.answer("good", ACCEPTED)
+    desk.answer("bad", Later())
+    assert [letter.reason for letter in desk.box.letters] == [Reason.EXHAUSTED]
+
+
+@pytest.mark.parametrize("outage", ["circuit", "stall", "flood"])
+def test_while_the_gate_probes_nothing_is_given_up(desk: Desk, outage: str) -> None:
+    """However long it takes: a probe that fails says nothing of the event that it was."""
+    desk.add("bad")
+    _fail(desk, "bad", 6)
+    desk.now += 900
+    match outage:
+        case "circuit":
+            desk.gate._circuit = True
+        case "stall":
+            desk.gate.stall = Stall.ENDPOINT
+        case _:
+            desk.gate.flood.begin()
+    desk.gate.probing = True
+    desk.gate.answered += 1
+    desk.gate.accepted += 1
+    desk.answer("bad", Later())
+    assert not desk.box.letters
+
+
+def test_others_deliveries_in_a_lane_are_no_reason_to_give_its_head_up(desk: Desk) -> None:
+    """Nothing behind it is through: it may be an outage, however many of the lane are of another partition."""
+    head = desk.add("bad")
+    desk.add("behind")
+    desk.bench = Bench()
+    for _ in range(3):
+        desk.add("bad")
+    _fail(desk, "bad", 6)
+    lane = desk.lanes._lanes["visitor:bad"]
+    assert lane.failing is not None
+    assert lane.failing.hopeless
+    head.ticket.progress.pressed = True
+    desk.consequences.relief.relieve()
+    assert not desk.box.letters
+    desk.answer("behind", ACCEPTED)
+    desk.answer("bad", Later())
+    assert [letter.reason for letter in desk.box.letters] == [Reason.BLOCKING]

@@ -9,9 +9,10 @@ import pytest
 from consumer.delivery.bucket import Bucket
 from consumer.delivery.doubt import TRIALS
 from consumer.delivery.flood import ROUND, Flood
-from consumer.delivery.gate import CIRCUIT_AFTER_S, CIRCUIT_LANES, MIN_PROBE_DELAY_S, Gate, GateState
+from consumer.delivery.gate import CIRCUIT_AFTER_S, CIRCUIT_LANES, Gate, GateState
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.limit import START, Limit
+from consumer.delivery.schedule import MIN_PROBE_DELAY_S
 from consumer.outcomes import Reason
 from consumer.pendo.verdicts import ACCEPTED, NO_ANSWER, OPTED_OUT, Later, Locked, Refused, Stall, Verdict
 
@@ -330,6 +331,25 @@ def test_the_answer_that_opens_the_circuit_may_say_when_to_come_back(bench: Benc
     bench.answer(CIRCUIT_AFTER_S, Later(120), lanes=1)
     assert bench.gate.state is GateState.CIRCUIT
     assert bench.gate.wait_s(CIRCUIT_AFTER_S, ready=False) == 120
+
+
+def test_a_ready_head_keeps_retry_after_too(bench: Bench) -> None:
+    """Pendo has asked the endpoint's callers to stay away, not one visitor; once it answers that is over."""
+    bench.answer(0, Later(120), lanes=1)
+    bench.answer(CIRCUIT_AFTER_S, Later(120), lanes=1)
+    assert bench.waits(CIRCUIT_AFTER_S) == (120, 120)
+    bench.answer(CIRCUIT_AFTER_S + 120, ACCEPTED)
+    now = bench.outage(CIRCUIT_AFTER_S + 120)
+    assert bench.waits(now) == (MIN_PROBE_DELAY_S, MIN_PROBE_DELAY_S)
+
+
+def test_while_two_lanes_are_told_to_slow_down_nothing_goes(bench: Bench) -> None:
+    """Neither a probe of an outage nor a trial in a doubt."""
+    for begin in (bench.outage, lambda: bench.answer(0, CREDENTIALS)):
+        begin()
+        for lane in "ab":
+            bench.answer(CIRCUIT_AFTER_S, Later(50, throttled=True), lane)
+        assert min(bench.waits(CIRCUIT_AFTER_S)) == 50
 
 
 # ── throttle ──

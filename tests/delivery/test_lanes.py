@@ -37,7 +37,7 @@ def test_a_failing_head_stays_the_head(bench: Bench) -> None:
     first = bench.delivery("v")
     lanes.add(first)
     lanes.add(bench.delivery("v"))
-    lanes.retry(_take(lanes), due=5.0, ordered=False)
+    lanes.retry(_take(lanes), due=5.0, asked=False)
     lanes.wake_due(4.9)
     assert lanes.take() is None
     assert lanes.next_due() == 5.0
@@ -50,7 +50,7 @@ def test_other_lanes_pass_a_failing_one(bench: Bench) -> None:
     lanes = Lanes(MAX_LENGTH)
     lanes.add(bench.delivery("bad"))
     lanes.add(bench.delivery("good"))
-    lanes.retry(_take(lanes), due=5.0, ordered=False)
+    lanes.retry(_take(lanes), due=5.0, asked=False)
     assert _take(lanes).key == "visitor:good"
 
 
@@ -59,7 +59,7 @@ def test_a_probe_need_not_wait_for_a_failed_head_to_be_due(bench: Bench) -> None
     lanes = Lanes(MAX_LENGTH)
     for name, due in (("a", 60.0), ("b", 30.0)):
         lanes.add(bench.delivery(name))
-        lanes.retry(_take(lanes), due=due, ordered=False)
+        lanes.retry(_take(lanes), due=due, asked=False)
     probe = lanes.take_probe()
     assert probe is not None
     assert probe.key == "visitor:b"
@@ -68,9 +68,9 @@ def test_a_probe_need_not_wait_for_a_failed_head_to_be_due(bench: Bench) -> None
 def test_the_end_of_an_outage_wakes_all_but_those_that_pendo_told_to_wait(bench: Bench) -> None:
     """Delays that the outage caused are void; a `Retry-After` is not."""
     lanes = Lanes(MAX_LENGTH)
-    for name, ordered in (("told", True), ("failed", False)):
+    for name, asked in (("told", True), ("failed", False)):
         lanes.add(bench.delivery(name))
-        lanes.retry(_take(lanes), due=60.0, ordered=ordered)
+        lanes.retry(_take(lanes), due=60.0, asked=asked)
     lanes.wake_all(now=0.0)
     assert _take(lanes).key == "visitor:failed"
     assert lanes.take() is None
@@ -171,7 +171,7 @@ class Schedules(RuleBasedStateMachine):
             self.lanes.advance(lane)
             self.open.remove(head)
         else:
-            self.lanes.retry(lane, self.now + delay, ordered=False)
+            self.lanes.retry(lane, self.now + delay, asked=False)
 
     @rule(partition=st.integers(0, 1))
     def revoke(self, partition: int) -> None:

@@ -16,13 +16,14 @@ import pytest
 from consumer.delivery.bucket import Bucket
 from consumer.delivery.consequences import Consequences
 from consumer.delivery.flood import ROUND, Flood
-from consumer.delivery.gate import CIRCUIT_AFTER_S, MIN_PROBE_DELAY_S, Gate, GateState
+from consumer.delivery.gate import CIRCUIT_AFTER_S, Gate, GateState
 from consumer.delivery.lanes import Delivery, Lane, Lanes
 from consumer.delivery.lease import Lease
 from consumer.delivery.limit import FLOOR, Limit
 from consumer.delivery.memory import FACT, Memory
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
+from consumer.delivery.schedule import MIN_PROBE_DELAY_S
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter
 from consumer.outcomes import EventType, Outcome, Reason

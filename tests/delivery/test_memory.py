@@ -316,7 +316,7 @@ def test_after_a_failure_nobody_knows_nothing_counts_as_unchanged() -> None:
     memory = _memory(suppress_unchanged=True)
     _deliver(memory, _identify({"a": 1, "b": 1}), _at(10))
     _deliver(memory, _identify({"b": 1}), _at(20))
-    memory.doubt(_identify({"a": 2}))
+    memory.forget_values(_identify({"a": 2}))
     assert _deliver(memory, _identify({"a": 1}), _at(30)) == {"a": 1}
     assert _deliver(memory, _identify({"a": 1}), _at(40)) is Reason.UNCHANGED
     assert _deliver(memory, _identify({"a": 3}), _at(35)) is Reason.STALE
@@ -337,7 +337,7 @@ def test_after_others_may_have_written_nothing_counts_as_unchanged() -> None:
     memory = _memory(suppress_unchanged=True)
     _deliver(memory, _identify({"a": 1}, "v"), _at(10))
     _deliver(memory, _identify({"a": 1}, "w"), _at(10))
-    memory.doubt_all()
+    memory.forget_all_values()
     for visitor in "vw":
         assert _deliver(memory, _identify({"a": 0}, visitor), _at(5)) is Reason.STALE
         assert _deliver(memory, _identify({"a": 1}, visitor), _at(30)) == {"a": 1}
@@ -634,7 +634,7 @@ class Deliveries(RuleBasedStateMachine):
             if applied:
                 self.apply(event.sent)
                 self.unsure |= {(event.key, name) for name in json.loads(event.sent.body)}
-            self.memory.doubt(event.sent)
+            self.memory.forget_values(event.sent)
             self.doubted.add(event.key)
             if given_up:
                 self.next_ones()

@@ -174,7 +174,7 @@ def test_whatever_happens_order_holds_nothing_is_lost_and_nobody_sleeps_over_wor
     assert set.union(*(world.states for world in worlds)) == set(GateState)
     letters = reduce(add, (world.letterbox.reasons for world in worlds))
     assert set(letters) == {Reason.REFUSED, Reason.FORBIDDEN, Reason.EXHAUSTED, Reason.BLOCKING}
-    settled = reduce(add, (world.tally.settled for world in worlds))
+    settled = reduce(add, (Counter(world.tally.settled) for world in worlds))
     reasons = {reason for _, _, reason in settled}
     assert reasons >= {Reason.STALE, Reason.UNCHANGED, Reason.REPEAT, Reason.OPTED_OUT}
     assert set(reduce(add, (world.seen for world in worlds))) == {"kept", "asleep", "doubt", "trickled"}

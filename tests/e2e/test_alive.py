@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer import service
 from consumer.sandbox.simulator_faults import Answer, Rule
-from consumer.worker import lag
+from consumer.worker import lag, probes, standstill
 from tests.e2e.pipe import Pipe, Running, event
 
 LONG_S = 1.0
@@ -17,8 +16,8 @@ LONG_S = 1.0
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stands for a second is taken for dead."""
-    monkeypatch.setattr(service, "DEAD_AFTER_S", LONG_S)
-    monkeypatch.setattr(lag, "STUCK_AFTER_S", LONG_S)
+    monkeypatch.setattr(probes, "DEAD_AFTER_S", LONG_S)
+    monkeypatch.setattr(standstill, "STUCK_AFTER_S", LONG_S)
     monkeypatch.setattr(lag, "KAFKA_CHECK_S", 0.1)
 
 

@@ -78,6 +78,24 @@ async def test_a_broker_that_never_answers_costs_a_bounded_time_and_no_connectio
     await cluster.close()
 
 
+async def test_whoever_does_not_wait_for_an_answer_leaves_no_connection_that_does_not_give_one() -> None:
+    """With a short session the question is given up before its own time: the next one must not meet the same client."""
+    async with EmbeddedBroker() as broker:
+        cluster = Cluster({"bootstrap_servers": [broker.bootstrap]})
+        await broker.create_topics(["one"])
+        assert await cluster.topics() == {"one"}
+        admin = cluster._admin
+        asking = asyncio.create_task(cluster.topics())
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+        assert cluster._admin is None
+        assert await cluster.topics() == {"one"}
+        assert cluster._admin is not admin
+        await cluster.close()
+
+
 class Admin:
     """aiokafka's admin client, of which only the answer to one question matters."""
 

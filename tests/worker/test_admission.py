@@ -234,12 +234,17 @@ def test_k_bad_events_of_a_record_are_k_letters_and_its_good_ones_are_delivered(
     assert bench.balanced()
 
 
-def test_a_handler_that_fails_costs_one_letter_and_not_the_worker(bench: Bench) -> None:
-    """The letter says what kind of error it was, but not its text, which may quote the event."""
+def test_a_handler_that_fails_costs_one_letter_and_not_the_worker(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The letter says what kind of error it was, and the log where, but not its text, which may quote the event."""
     bench.admit(dumped(event("raise")), dumped(event()))
     [(letter, _)] = bench.letters.parked
     assert (letter.type, letter.reason, letter.stage) == (EventType.TRACK, Reason.HANDLER_ERROR, Stage.MAP)
     assert letter.message == "the handler failed: ZeroDivisionError"
+    line = capsys.readouterr().out
+    assert "events-0@0" in line
+    assert "a@b.example" not in line
     assert len(bench.outlet.taken) == 1
 
 

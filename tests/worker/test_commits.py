@@ -9,6 +9,7 @@ from consumer.errors import BrokerError
 from consumer.kafka.offset_map import MAX_TEXT_BYTES, decode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
+from consumer.worker import commits as module
 from consumer.worker.commits import MIN_INTERVAL_S, Answer, Commits, due
 
 TAG = b"a-writer"
@@ -216,6 +217,28 @@ async def test_the_interval_brings_a_commit_and_a_failed_one_comes_again() -> No
         await asyncio.wait([task])
     assert 1 <= bench.commits.results[Answer.FAILED] <= 3, "a failed commit waits for its interval"
     assert [taken[P0][0] for taken in bench.kafka.taken] == [11]
+
+
+async def test_a_loop_whose_commit_failed_turns_on_however_long_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It repeats the commit soon, and is not taken for dead meanwhile."""
+    monkeypatch.setattr(module, "RETRY_S", 0.1)
+    bench = Bench(interval_s=600)
+    bench.kafka.refuse = True
+    bench.settle(10, 11, 12, 13)
+    task = asyncio.create_task(bench.commits.run())
+    try:
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            assert bench.commits.idle_s() < 0.25
+        assert bench.commits.results[Answer.FAILED] >= 2
+        # More in flight by now: what failed is due all the same.
+        bench.in_flight = 1000
+        bench.kafka.refuse = False
+        await asyncio.sleep(0.3)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert [taken[P0][0] for taken in bench.kafka.taken] == [14]
 
 
 async def test_flags_travel_with_every_commit(bench: Bench) -> None:

@@ -14,8 +14,9 @@ from consumer.delivery.tally import Tally
 from consumer.errors import BrokerError
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
-from consumer.worker.lag import GONE_AFTER, KAFKA_CHECK_S, PROGRESS_CHECK_S, STUCK_AFTER_S, Lag
+from consumer.worker.lag import GONE_AFTER, KAFKA_CHECK_S, PROGRESS_CHECK_S, Lag
 from consumer.worker.partitions import Partitions
+from consumer.worker.standstill import BLOCKED_AFTER_S, STUCK_AFTER_S
 from tests.delivery.virtual_loop import run_virtually
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
@@ -115,6 +116,12 @@ class Work:
     held_bytes = 0
 
 
+class Crowd:
+    """A lane that is too long."""
+
+    crowding = 1000
+
+
 async def _commit(_: Iterable[Progress]) -> bool:
     return True
 
@@ -211,6 +218,25 @@ async def test_a_partition_with_open_records_is_no_standstill() -> None:
 
 
 @virtually
+async def test_a_partition_that_is_held_back_for_others_records_is_no_standstill() -> None:
+    """Another partition's visitor has too many events, or a map is full that cannot be committed; nothing is open."""
+    bench = Bench()
+    async with bench.asking():
+        progress = bench.partitions.owned[P0]
+        progress.crowd = Crowd()
+        await asyncio.sleep(10 * STUCK_AFTER_S)
+        assert not bench.lag.stuck
+        progress.crowd, progress.pressed = None, True
+        await asyncio.sleep(10 * STUCK_AFTER_S)
+        assert not bench.lag.stuck
+        progress.pressed = False
+        await asyncio.sleep(STUCK_AFTER_S - 1)
+        assert not bench.lag.stuck
+        await asyncio.sleep(2 + KAFKA_CHECK_S)
+        assert bench.lag.stuck
+
+
+@virtually
 async def test_a_partition_that_is_read_to_its_end_is_no_standstill() -> None:
     """An idle topic."""
     bench = Bench()
@@ -281,7 +307,7 @@ async def test_a_log_without_a_leader_hides_no_other() -> None:
         await asyncio.sleep(4 * KAFKA_CHECK_S)
         assert bench.shown(metrics.BACKLOG_RECORDS) == {1: 200}
         bench.partitions.note_jump(P1, 40)
-        assert bench.partitions.expired == 30
+        assert bench.partitions.expiry.expired == 30
         assert bench.probes() == (False, False)
 
 
@@ -312,3 +338,32 @@ async def test_blocked_seconds_tell_how_long_the_oldest_open_record_has_been_so(
         bench.partitions.owned[P0].finish(0)
         await asyncio.sleep(2 * PROGRESS_CHECK_S)
         assert bench.shown(metrics.BLOCKED_SECONDS)[0] <= 2 * PROGRESS_CHECK_S
+
+
+def test_a_record_that_stays_the_oldest_open_one_for_long_leaves_one_line_with_its_position(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What stands in the way of a commit is named once, while metrics only say for how long; the next one again."""
+
+    async def story() -> None:
+        bench = Bench()
+        async with bench.asking():
+            bench.read(P0, 50)
+            bench.read(P1, 1)
+            bench.partitions.owned[P1].finish(0)
+            await asyncio.sleep(BLOCKED_AFTER_S - 5)
+            told.append(capsys.readouterr().out)
+            await asyncio.sleep(3 * BLOCKED_AFTER_S)
+            bench.partitions.owned[P0].finish(0)
+            await asyncio.sleep(2 * BLOCKED_AFTER_S)
+
+    told: list[str] = []
+    run_virtually(story())
+    assert "oldest open" not in told[0]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "oldest open" in line]
+    assert len(lines) == 2
+    assert "events-0@0" in lines[0]
+    assert "events-0@1" in lines[1]
+    for line in lines:
+        assert "warning" in line
+        assert f"for_s={int(BLOCKED_AFTER_S)}" in line or f"for_s={int(BLOCKED_AFTER_S) + 1}" in line

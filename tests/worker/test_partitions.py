@@ -220,7 +220,7 @@ async def test_a_partition_without_a_commit_begins_where_it_is_told(start_from: 
     progress = bench.partitions.owned[P0]
     assert progress.watermark == offset
     assert progress.changes > progress.committed_changes
-    assert bench.partitions.expired == 0
+    assert bench.partitions.expiry.expired == 0
 
 
 async def test_start_from_a_time_begins_at_its_first_record_or_at_the_end() -> None:
@@ -249,7 +249,7 @@ async def test_records_that_expired_are_counted_and_passed_over() -> None:
     bench.kafka.first_end[P0] = (20, 100)
     bench.kafka.commits[P0] = (10, encode(10, [2, 3], TAG))
     await bench.own(P0)
-    assert bench.partitions.expired == 2 + 5
+    assert bench.partitions.expiry.expired == 2 + 5
     assert bench.kafka.sought == [(P0, 20)]
     assert bench.partitions.owned[P0].watermark == 20
 
@@ -397,11 +397,11 @@ async def test_a_seek_that_fails_at_a_beginning_is_made_good_by_the_next_turn() 
         with pytest.raises(BrokerError):
             await bench.partitions.restore()
     assert bench.partitions.unrestored
-    assert (bench.partitions.owned, bench.partitions.expired) == ({}, 0)
+    assert (bench.partitions.owned, bench.partitions.expiry.expired) == ({}, 0)
     bench.kafka.lost = set()
     await bench.partitions.restore()
     assert set(bench.partitions.owned) == {P0}
-    assert bench.partitions.expired == 10
+    assert bench.partitions.expiry.expired == 10
 
 
 async def test_latest_reads_what_is_added_later_from_its_beginning() -> None:
@@ -826,7 +826,7 @@ async def test_records_that_expire_while_reading_waits_are_counted_when_reading_
     bench.partitions.note_beginnings({P0: (30, 100), P1: (5, 100)})
     assert bench.partitions.owned[P0].next_offset == 0, "what was read ahead may still come"
     bench.partitions.note_jump(P0, 40)
-    assert bench.partitions.expired == 30
+    assert bench.partitions.expiry.expired == 30
     assert bench.partitions.owned[P0].next_offset == 30
 
 
@@ -838,7 +838,7 @@ async def test_a_position_beyond_what_expired_counts_that_alone_as_lost() -> Non
     progress = bench.partitions.owned[P0]
     bench.partitions.note_beginnings({P0: (30, 100)})
     bench.partitions.note_position(P0, 42)
-    assert bench.partitions.expired == 30
+    assert bench.partitions.expiry.expired == 30
     assert progress.next_offset == 42
     assert progress.changes, "it is to be committed"
     bench.partitions.note_position(P0, 41)
@@ -852,7 +852,7 @@ async def test_a_gap_within_the_log_is_no_loss() -> None:
     await bench.partitions.restore()
     bench.partitions.note_beginnings({P0: (0, 100)})
     bench.partitions.note_jump(P0, 40)
-    assert bench.partitions.expired == 0
+    assert bench.partitions.expiry.expired == 0
 
 
 async def test_a_revoke_whose_commit_fails_in_an_unforeseen_way_leaves_nothing_half_done() -> None:

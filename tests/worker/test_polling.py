@@ -348,12 +348,30 @@ async def test_what_was_read_ahead_is_delivered_though_the_log_has_lost_it() -> 
         bench.engine.settle(100)
         await _until(lambda: len(bench.engine.open) == 100)
         assert bench.opened()[0] == (0, 100)
-        assert bench.partitions.expired == 0
+        assert bench.partitions.expiry.expired == 0
         bench.kafka.at[P0] = 250
         bench.engine.settle(100)
         await _until(lambda: len(bench.engine.open) == 100)
         assert bench.opened()[0] == (0, 250)
-        assert bench.partitions.expired == 50
+        assert bench.partitions.expiry.expired == 50
+
+
+async def test_what_retention_takes_from_under_an_active_reader_is_counted() -> None:
+    """It jumps before anybody has asked where the log begins, and reads on; what it missed is lost all the same."""
+    bench = Bench(max_open_events=100)
+    async with bench.running():
+        await _until(lambda: len(bench.engine.open) == 100)
+        bench.partitions.note_beginnings({P0: (0, 1_000_000)})
+        await asyncio.sleep(0.02)
+        bench.kafka.at[P0] = 250
+        bench.engine.settle(100)
+        await _until(lambda: len(bench.engine.open) == 100)
+        assert bench.opened()[0] == (0, 250)
+        bench.partitions.note_beginnings({P0: (240, 1_000_000)})
+        assert bench.partitions.expiry.expired == 140
+        bench.engine.settle(100)
+        bench.partitions.note_beginnings({P0: (250, 1_000_000)})
+        assert bench.partitions.expiry.expired == 150
 
 
 async def test_what_the_client_never_hands_out_is_passed_over_as_soon_as_it_is_known_to_be_no_loss() -> None:
@@ -372,7 +390,7 @@ async def test_what_the_client_never_hands_out_is_passed_over_as_soon_as_it_is_k
         assert progress.watermark == 0, "what is open still holds the commit"
         bench.engine.settle(opened)
         assert progress.watermark == opened + 7
-        assert bench.partitions.expired == 0
+        assert bench.partitions.expiry.expired == 0
         bench.kafka.reading = (P0,)
         await _until(lambda: bench.engine.open)
         assert bench.opened()[0] == (0, opened + 7), "and the next record is no log made anew"
