@@ -94,7 +94,7 @@ class Memory:
         fresh = _without(state, stale) if stale else state
         if not fresh.fields:
             return self._only_link(request, fresh, Reason.STALE)
-        if self._suppress and writes.hold(fresh):
+        if self._suppress and writes.has(fresh):
             return self._only_link(request, fresh, Reason.UNCHANGED)
         return _stripped(request, stale, fresh) if stale else request
 

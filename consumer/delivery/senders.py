@@ -1,4 +1,4 @@
-"""The senders of one route: a fixed set of tasks that take a head, pass the gate, and send.
+"""The senders of one route: a fixed set of tasks, each of which sends one head at a time.
 
 Deliveries come in through `add`. In which order heads go is decided by `lanes`, whether one may go by the `gate`,
 whether one need go by the `memory`, and what follows from the answer by the `consequences`.

@@ -41,7 +41,7 @@ class Ticket:
         """Whether the record went back to Kafka: verdicts settle nothing any more."""
         return self.progress.released
 
-    def hold(self, body: bytes) -> None:
+    def count_body(self, body: bytes) -> None:
         """Count a body that is not the record's own bytes."""
         if body is not self.record.value:
             self.held_bytes += len(body)

@@ -55,7 +55,7 @@ class Writes:
             return set(self.fields).intersection(state.fields)
         return {field for field in state.fields if stamps.get(field, stamp) > stamp}
 
-    def hold(self, state: State) -> bool:
+    def has(self, state: State) -> bool:
         """Whether every field is known to have this very value."""
         if not state.values:
             return False

@@ -108,7 +108,7 @@ class Admission:
                 error=type(error).__name__,
             )
         if isinstance(mapped, Request):
-            ticket.hold(mapped.body)
+            ticket.count_body(mapped.body)
             delivery = Delivery(mapped, ticket, element.type, index, element.message_id)
             self._outlets[mapped.route].add(delivery)
         elif mapped.outcome is Outcome.DEAD_LETTERED:

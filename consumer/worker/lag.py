@@ -1,4 +1,4 @@
-"""Lag: how far behind our partitions are, as Kafka tells from time to time; whether it does, and whether they are read.
+"""Lag: how far behind our partitions are, as Kafka tells from time to time.
 
 It asks off the record's way. What it learns is shown as metrics, and told to the probes.
 """

@@ -1,6 +1,7 @@
-"""The pulse: shows that the loop runs, how late, and whether it stood still so long that others may have taken over.
+"""The pulse: notices when the process slept for so long that others may have taken over.
 
-It beats a few times a second. After a standstill it commits until that succeeds, and only then may requests go again.
+It beats a few times a second, and tells how late. After a sleep it commits until that succeeds; only then may requests
+go again.
 """
 
 import asyncio

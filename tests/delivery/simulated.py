@@ -449,7 +449,7 @@ class World:
         self._admitted += 1
         spec = self.logs[partition].specs[offset]
         request = _request(spec, self._admitted)
-        ticket.hold(request.body)
+        ticket.count_body(request.body)
         delivery = Delivery(request, ticket, EventType.TRACK, None, None)
         self.destination.arrivals[self._admitted] = Arrival(self._admitted, delivery, spec)
         self.senders.add(delivery)

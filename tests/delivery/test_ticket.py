@@ -57,9 +57,9 @@ def test_a_body_of_its_own_counts_the_records_bytes_do_not_count_twice(bench: Be
     bench.progress.start(0, ticket)
     ticket.admit(1)
     assert record.value is not None
-    ticket.hold(record.value)
+    ticket.count_body(record.value)
     assert bench.tally.open_bytes == 6
-    ticket.hold(b"another")
+    ticket.count_body(b"another")
     assert bench.tally.open_bytes == 13
     ticket.settle(*SENT)
     assert bench.tally.open_bytes == 0

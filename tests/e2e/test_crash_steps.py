@@ -102,7 +102,8 @@ async def test_a_crash_loses_nothing_and_repeats_only_what_was_not_committed(
     assert letters.keys() == poison
     repeated |= {at for at, times in letters.items() if times > 1}
     assert not repeated & finished
-    assert repeated <= known
+    # A letter that was on its way at the crash may have reached its topic after it was looked into.
+    assert repeated <= known | poison
     assert max((*again.values(), *letters.values())) <= 2
 
 

@@ -12,9 +12,12 @@ from consumer.kafka.records import Record
 from consumer.metrics import CATALOGUE
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.verdicts import Stall
+from consumer.worker.probes import Unready
+from tests.mutants.mutations import MUTATIONS
 
 REPOSITORY: Final = Path(__file__).parents[2]
 OPERATIONS: Final = (REPOSITORY / "docs" / "operations.md").read_text()
+GUARANTEES: Final = (REPOSITORY / "docs" / "guarantees.md").read_text()
 DESIGN: Final = (REPOSITORY / "docs" / "design.md").read_text()
 README: Final = (REPOSITORY / "README.md").read_text()
 DEAD_LETTER_REASONS: Final = list(Reason)[list(Reason).index(Reason.UNDECODABLE) :]
@@ -54,7 +57,13 @@ def test_operations_explain_every_reason_of_a_dead_letter(reason: Reason) -> Non
     assert f"`{reason}`" in section(OPERATIONS, "Dead letters")
 
 
-@pytest.mark.parametrize("reason", ["kafka", "dead_letter", "stopping", *Stall])
+def test_the_guarantees_name_every_guard_that_is_taken_out() -> None:
+    paragraphs = re.findall(r"^Guards: (.*?)\.$", GUARANTEES, re.MULTILINE | re.DOTALL)
+    named = [name for paragraph in paragraphs for name in re.findall(r"`([a-z0-9-]+)`", paragraph)]
+    assert named == [mutation.name for mutation in MUTATIONS]
+
+
+@pytest.mark.parametrize("reason", [*Unready, *Stall])
 def test_operations_say_what_to_do_when_it_is_not_ready(reason: str) -> None:
     assert f"| `{reason}` |" in section(OPERATIONS, "Probes")
 

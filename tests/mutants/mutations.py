@@ -535,4 +535,21 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "",
         "delivery/test_ticket.py",
     ),
+    # 7 · No secret, no personal data
+    _m(
+        "no-url-in-errors",
+        "no error text quotes a URL, which carries the key",
+        "pendo/client.py",
+        'raise UnreachableError("connection", error.__class__.__name__) from None',
+        'raise UnreachableError("connection", str(error)) from error',
+        "pendo/test_client.py",
+    ),
+    _m(
+        "secrets-are-masked",
+        "a secret is masked wherever it stands in a log line",
+        "log.py",
+        "            text = text.replace(secret, _MASKED)\n",
+        "            pass\n",
+        "test_log.py",
+    ),
 )
