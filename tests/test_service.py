@@ -9,6 +9,7 @@ import pytest
 
 from consumer import watch
 from consumer.config.load import load
+from consumer.delivery.poison import Failing
 from consumer.delivery.ticket import Ticket
 from consumer.errors import BrokerError
 from consumer.kafka.dead_letter import DeadLetter, Stage
@@ -17,6 +18,7 @@ from consumer.kafka.records import Partition
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Route
 from consumer.service import Service
+from tests.delivery.conftest import Bench
 
 P0 = Partition("events", 0)
 ENVIRON = {
@@ -157,14 +159,16 @@ async def test_only_the_end_of_a_pause_begins_retry_windows_anew(file: Path) -> 
     service = built(file)
     lanes = service._routes.senders[Route.SEGMENTIO].lanes
     running = asyncio.create_task(service.run())
-    before = lanes.healed_at
+    lanes.add(Bench().delivery("poison"))
+    lane = lanes._lanes["visitor:poison"]
+    lane.failing = Failing(since=0.0)
     for paused in ("false # again", "true", "true # again"):
         write(file, paused)
         await asyncio.sleep(0.2)
-        assert lanes.healed_at == before
+        assert lane.failing.since == 0.0
     write(file, "false")
     await asyncio.sleep(0.2)
-    assert lanes.healed_at > before
+    assert lane.failing.since > 0.0
     service.stop()
     assert await running == 0
 

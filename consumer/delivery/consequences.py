@@ -5,6 +5,7 @@ told to the gate before; whether a failing head is poison is decided by the pois
 """
 
 from collections import defaultdict
+from math import inf
 from time import time
 from typing import Final, assert_never
 
@@ -44,6 +45,7 @@ class Consequences:
 
     __slots__ = (
         "_backoff",
+        "_closed_at",
         "_gate",
         "_lanes",
         "_letters",
@@ -69,6 +71,8 @@ class Consequences:
         self.ages: defaultdict[EventType, Histogram] = defaultdict(lambda: Histogram(AGE_BUCKETS_S))
         self.relief = Relief(gate=gate, lanes=lanes, poison=poison, letters=letters)
         self._suspects = Suspects(route, gate=gate, lanes=lanes, backoff=backoff)
+        # When the gate closed; all of the past when it has not, or was closed by somebody else.
+        self._closed_at = -inf
         self._route = route
         self._gate = gate
         self._lanes = lanes
@@ -183,9 +187,13 @@ class Consequences:
 
     def _on_gate_change(self, delivery: Delivery, status: int | str, now: float) -> None:
         seen = {"route": self._route, "status": status, "position": position(delivery.ticket.record)}
+        if self._gate.state is not GateState.OPEN and self._closed_at == -inf:
+            self._closed_at = now
         match self._gate.state:
             case GateState.OPEN:
-                self._lanes.wake_all(now)
+                self._lanes.excuse(self._closed_at, now)
+                self._closed_at = -inf
+                self._lanes.wake_all()
                 self._lanes.wake_aside()
                 log.info("Pendo answers again: delivering", **seen)
             case GateState.CIRCUIT:

@@ -248,15 +248,17 @@ class Gate:
         self.limit.failed()
         if verdict.throttled:
             self._throttle.throttled(now, lane, verdict.after_s)
-        elif not self._circuit:
+        else:
             if not self._failing:
                 self._failing_since = now
             self._failing.add(lane)
-            if now - self._failing_since >= CIRCUIT_AFTER_S and len(self._failing) >= min(CIRCUIT_LANES, len(backlog)):
+            long_enough = now - self._failing_since >= CIRCUIT_AFTER_S
+            if not self._circuit and long_enough and len(self._failing) >= min(CIRCUIT_LANES, len(backlog)):
                 self._circuit = True
                 self._close()
         if self.probing:
-            if verdict.after_s is not None and not verdict.throttled:
+            # One visitor's is its own: on a quiet topic it may be the only one that fails, and no outage at all.
+            if verdict.after_s is not None and not verdict.throttled and len(self._failing) > 1:
                 self._probes.asked(now + verdict.after_s)
             self._probes.failed(now, verdict.after_s, last=not self.in_flight)
             self.doubt.failed(began, self._probes.due)

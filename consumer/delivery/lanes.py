@@ -88,10 +88,9 @@ class Lanes:
         aside: Lanes whose head is set aside, the longest first.
         retries: Lanes whose head has failed, by when it may be tried again.
         max_length: Deliveries in one lane from which on it crowds out others: its partitions are not read meanwhile.
-        healed_at: When the last outage ended; seconds of the loop's clock.
     """
 
-    __slots__ = ("_lanes", "_runs", "_sequence", "aside", "healed_at", "max_length", "ready", "retries")
+    __slots__ = ("_lanes", "_runs", "_sequence", "aside", "max_length", "ready", "retries")
 
     def __init__(self, max_length: int) -> None:
         self.ready: deque[Lane] = deque()
@@ -99,7 +98,6 @@ class Lanes:
         # (due, sequence, lane); an entry whose lane has another `due` by now is void.
         self.retries: list[tuple[float, int, Lane]] = []
         self.max_length = max_length
-        self.healed_at = 0.0
         self._lanes: dict[str, Lane] = {}
         self._runs: Runs[Lane] = Runs()
         self._sequence = 0
@@ -216,12 +214,14 @@ class Lanes:
         while self.retries and self.retries[0][0] <= now:
             self._pop_retry()
 
-    def wake_all(self, now: float) -> None:
-        """An outage is over: do not wait for delays that it caused; those that Pendo asked for stay.
+    def excuse(self, began: float, now: float) -> None:
+        """Nobody's retry window has run since `began`."""
+        for lane in self._lanes.values():
+            if lane.failing is not None:
+                lane.failing.excuse(began, now)
 
-        Nobody's retry clock ran in it.
-        """
-        self.healed_at = now
+    def wake_all(self) -> None:
+        """An outage is over: do not wait for delays that it caused; those that Pendo asked for stay."""
         asked = [entry for entry in self.retries if entry[2].asked]
         for entry in sorted(self.retries):
             if not entry[2].asked:

@@ -35,7 +35,7 @@ class Failing:
     """What a lane has been through since its last success.
 
     Attributes:
-        since: When its first failure was; seconds of the loop's clock.
+        since: When its first failure was, later by as long as nobody's window has run; seconds of the loop's clock.
         counted: Its heads' failures that counted against them.
         hopeless: Whether it failed so often while others passed that its heads are given up rather than waited for.
         answered: The route's answers at its last failure; None before the first.
@@ -50,6 +50,10 @@ class Failing:
         self.hopeless = False
         self.answered: int | None = None
         self.accepted = 0
+
+    def excuse(self, began: float, now: float) -> None:
+        """The window has not run since `began`, as in an outage: it goes on from where it stood then."""
+        self.since = now - max(began - self.since, 0.0)
 
 
 class Poison:
@@ -87,13 +91,12 @@ class Poison:
         lane.accepted = accepted
         return counts
 
-    def exhausted(self, lane: Failing, head: Trouble, now: float, healed_at: float) -> bool:
+    def exhausted(self, lane: Failing, head: Trouble, now: float) -> bool:
         """Whether the head has had its lane's window and its own attempts.
 
         Args:
             lane: The head's.
             head: Its own.
             now: Seconds of the loop's clock.
-            healed_at: When the last outage ended: nobody's window runs in one.
         """
-        return head.counted >= self._min_attempts and now - max(lane.since, healed_at) >= self._window_s
+        return head.counted >= self._min_attempts and now - lane.since >= self._window_s

@@ -31,7 +31,7 @@ class Relief:
         failing, trouble = lane.failing, lane.queue[0].trouble
         if failing is None or trouble is None or self._gate.probing:
             return False
-        if self._poison.exhausted(failing, trouble, now, self._lanes.healed_at):
+        if self._poison.exhausted(failing, trouble, now):
             self._give_up(lane, Reason.EXHAUSTED)
         elif _hopeless(lane) and self._stands_in_the_way(lane):
             self._give_up(lane, Reason.BLOCKING)

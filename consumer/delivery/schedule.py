@@ -43,7 +43,7 @@ class Schedule:
                 of them makes the next delay longer.
         """
         jittered_s = self._delay_s * (0.5 + self._random() / 2)
-        self.due = now + max(jittered_s, after_s or 0.0, MIN_PROBE_DELAY_S)
+        self.due = max(now + max(jittered_s, after_s or 0.0, MIN_PROBE_DELAY_S), self._asked_until)
         if last:
             self._delay_s = min(2 * self._delay_s, self._max_delay_s)
 

@@ -116,7 +116,7 @@ class Senders:
 
     def forgive(self) -> None:
         """Nobody's retry window has run while nothing was sent."""
-        self.lanes.healed_at = self._loop.time()
+        self.lanes.excuse(-inf, self._loop.time())
 
     def relieve(self) -> bool:
         """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""

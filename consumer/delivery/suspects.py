@@ -37,7 +37,7 @@ class Suspects:
         gate, trouble = self._gate, head.trouble
         locked_at = None if trouble is None or verdict.stall is not Stall.CREDENTIALS else trouble.locked_at
         suspended = gate.doubt.active or gate.state in (GateState.STALLED, GateState.CIRCUIT)
-        if locked_at is None or suspended or gate.passed_at <= locked_at:
+        if locked_at is None or suspended or gate.passed_at < locked_at:
             return verdict
         return Refused(Reason.FORBIDDEN, f"Pendo answered {status} to it twice, but not to others in between")
 

@@ -133,8 +133,11 @@ class Lag:
         behind: dict[Partition, int] = {}
         if not self._full():
             readable = [partition for partition, progress in self._partitions.owned.items() if _readable(progress)]
-            async with asyncio.timeout(self._session_s / 8):
-                positions = await self._logs.positions(readable)
+            try:
+                async with asyncio.timeout(self._session_s / 8):
+                    positions = await self._logs.positions(readable)
+            except TimeoutError:
+                return  # of some it is not known where they stand: what was seen of the others still counts
             behind = {partition: at for partition, at in positions.items() if at < self._ends.get(partition, 0)}
         now_s = self._loop.time()
         self._positions.observe(behind, now_s)

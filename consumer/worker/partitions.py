@@ -243,7 +243,7 @@ class Partitions:
         """Go on with what was kept of a partition, if nobody but us has committed since; else release it."""
         if partition not in self._kept:
             return False
-        if commit is not None and offset_map.writer_of(commit[1]) == self._tag:
+        if self._is_ours(self._kept[partition], commit):
             # First: a partition that was lost meanwhile cannot be sought, and must not be lost from what is kept.
             self._take_on(partition, self._kept[partition])
             del self._kept[partition]
@@ -251,6 +251,10 @@ class Partitions:
         released = self._release([partition])
         log.info("what was open is read again: somebody else had the partition", released=released)
         return False
+
+    def _is_ours(self, kept: Progress, commit: tuple[int, str] | None) -> bool:
+        """Whether the commit is the last of our own: none, when none of ours was ever confirmed."""
+        return kept.committed is None if commit is None else offset_map.writer_of(commit[1]) == self._tag
 
     def note_beginnings(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
         """Remember where logs begin, to tell what is missing when reading jumps.
@@ -270,7 +274,9 @@ class Partitions:
         Markers of transactions and aborted records are never handed out; at the end of a log no record jumps over them.
         """
         progress = self.owned[partition]
-        if progress.next_offset is None or offset <= progress.next_offset:
+        if progress.next_offset is None or offset < progress.next_offset:
+            return
+        if offset == progress.next_offset and not progress.unread:
             return
         self.note_jump(partition, offset)
         progress.skip_to(offset)

@@ -112,6 +112,17 @@ def test_a_second_403_after_another_passed_is_forbidden(desk: Desk) -> None:
     assert [letter.reason for letter in desk.box.letters] == [Reason.FORBIDDEN]
 
 
+def test_a_trial_that_goes_in_the_very_moment_convicts_as_well(desk: Desk) -> None:
+    """The loop's clock stands still within a turn: the sender that drew the first 403 may take the trial at once."""
+    desk.add("bad")
+    desk.add("good")
+    desk.answer("bad", FORBIDDEN)
+    desk.now -= 0.5
+    desk.answer("good", ACCEPTED)
+    desk.answer("bad", FORBIDDEN)
+    assert [letter.reason for letter in desk.box.letters] == [Reason.FORBIDDEN]
+
+
 def test_nobody_is_convicted_while_the_credential_is_in_doubt(desk: Desk) -> None:
     """It passed once, and may be wrong by now."""
     _lock_and_pass(desk, "suspect", "good")

@@ -335,12 +335,28 @@ def test_the_answer_that_opens_the_circuit_may_say_when_to_come_back(bench: Benc
 
 def test_a_ready_head_keeps_retry_after_too(bench: Bench) -> None:
     """Pendo has asked the endpoint's callers to stay away, not one visitor; once it answers that is over."""
-    bench.answer(0, Later(120), lanes=1)
-    bench.answer(CIRCUIT_AFTER_S, Later(120), lanes=1)
+    bench.answer(0, Later(120), "a", lanes=2)
+    bench.answer(CIRCUIT_AFTER_S, Later(120), "b", lanes=2)
     assert bench.waits(CIRCUIT_AFTER_S) == (120, 120)
     bench.answer(CIRCUIT_AFTER_S + 120, ACCEPTED)
     now = bench.outage(CIRCUIT_AFTER_S + 120)
     assert bench.waits(now) == (MIN_PROBE_DELAY_S, MIN_PROBE_DELAY_S)
+
+
+def test_retry_after_holds_though_others_answer_later_without_it(bench: Bench) -> None:
+    """Requests were on the wire when the circuit opened; what comes of the last of them is not all that was said."""
+    now = bench.outage()
+    bench.gate.begin(now)
+    bench.answer(now, Later(60), "a")
+    bench.end(now, NO_ANSWER, "b", began=now)
+    assert bench.waits(now) == (60, 60)
+
+
+def test_one_visitors_retry_after_does_not_hold_the_others_on_a_quiet_topic(bench: Bench) -> None:
+    """It opens the circuit when it is the only one that there is; the next visitor's event may show that it is none."""
+    bench.answer(0, Later(300), "bad", lanes=1)
+    bench.answer(CIRCUIT_AFTER_S, Later(300), "bad", lanes=1)
+    assert bench.waits(CIRCUIT_AFTER_S) == (300, MIN_PROBE_DELAY_S)
 
 
 def test_while_two_lanes_are_told_to_slow_down_nothing_goes(bench: Bench) -> None:

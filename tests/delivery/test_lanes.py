@@ -71,7 +71,7 @@ def test_the_end_of_an_outage_wakes_all_but_those_that_pendo_told_to_wait(bench:
     for name, asked in (("told", True), ("failed", False)):
         lanes.add(bench.delivery(name))
         lanes.retry(_take(lanes), due=60.0, asked=asked)
-    lanes.wake_all(now=0.0)
+    lanes.wake_all()
     assert _take(lanes).key == "visitor:failed"
     assert lanes.take() is None
     lanes.wake_due(60.0)
@@ -191,7 +191,7 @@ class Schedules(RuleBasedStateMachine):
     @rule()
     def recover(self) -> None:
         """An outage ends."""
-        self.lanes.wake_all(now=0.0)
+        self.lanes.wake_all()
 
     @invariant()
     def lanes_hold_what_is_open(self) -> None:
@@ -203,7 +203,7 @@ class Schedules(RuleBasedStateMachine):
         for lane in self.flying:
             self.open.remove(lane.queue[0])
             self.lanes.advance(lane)
-        self.lanes.wake_all(now=0.0)
+        self.lanes.wake_all()
         while (ready := self.lanes.take()) is not None:
             self.open.remove(ready.queue[0])
             self.lanes.advance(ready)

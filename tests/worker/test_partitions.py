@@ -158,6 +158,7 @@ class Bench:
         for progress in progresses:
             self.steps.append(("busy" if self.engine.busy else "quiet", progress.watermark))
             assert progress.watermark is not None
+            progress.committed = progress.watermark
             partition = Partition(progress.topic, progress.partition)
             self.kafka.commits[partition] = (progress.watermark, encode(progress.watermark, progress.runs(), TAG))
         return True
@@ -568,6 +569,20 @@ async def test_what_comes_back_goes_on_where_it_was_nothing_is_read_or_sent_twic
     assert bench.balanced
 
 
+async def test_what_comes_back_before_anything_was_ever_committed_goes_on_too() -> None:
+    """No commit was confirmed, and `latest` is further by now: beginning there would lose what is open."""
+    bench = Bench("latest")
+    await bench.own(P0)
+    [kept] = bench.open(100)
+    await bench.partitions.revoked([P0])
+    kept.progress.committed = None
+    bench.kafka.commits.clear()
+    bench.kafka.first_end[P0] = (0, 150)
+    await bench.own(P0)
+    assert not kept.released
+    assert bench.partitions.owned[P0].watermark == 100
+
+
 async def test_what_is_not_assigned_again_is_released_at_once() -> None:
     """Somebody else sends it from now on; a verdict that comes late settles nothing here."""
     bench = Bench(drain_s=0.05)
@@ -890,3 +905,16 @@ async def test_a_revoke_never_takes_longer_than_the_group_waits(monkeypatch: pyt
     async with asyncio.timeout(5):
         await bench.partitions.revoked([P0])
     assert not list(bench.partitions.committable())
+
+
+async def test_what_a_map_calls_open_and_the_log_has_lost_at_its_very_end_expired() -> None:
+    """Nothing lies behind it that could be read: where reading stands is the only sign."""
+    bench = Bench()
+    bench.kafka.commits[P0] = (98, encode(98, [1, 1], TAG))
+    await bench.own(P0)
+    progress = bench.partitions.owned[P0]
+    assert (progress.watermark, progress.next_offset) == (98, 100)
+    bench.partitions.note_beginnings({P0: (100, 100)})
+    bench.partitions.note_position(P0, 100)
+    assert progress.watermark == 100
+    assert bench.partitions.expiry.expired == 1
