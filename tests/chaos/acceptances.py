@@ -5,12 +5,17 @@ way what a request says is compared with what was produced. What all this means 
 """
 
 from array import array
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from tests.chaos.findings import Findings
-from tests.chaos.log import GONE, NO_MESSAGE, NOBODY, OK, STATES, Kind, Produced, Request, Requests
+from tests.chaos.log import GONE, NO_MESSAGE, NOBODY, OK, STATES, Fault, FaultKind, Kind, Produced, Request, Requests
+from tests.chaos.schedule import REQUEST_TIMEOUT_S
 from tests.chaos.traffic import fields_digest, mask_names, traits_of, worth_of
 
+TIMER_S: Final = 0.2
+"""An answer that comes so shortly before the client's deadline may come after it, on a busy machine."""
 MS_MANY: Final = -(1 << 62)
 """Before all times."""
 
@@ -83,7 +88,7 @@ class Acceptances:
 class Walk:
     """The walk; `run` it once."""
 
-    def __init__(self, produced: Produced, requests: Requests, findings: Findings) -> None:
+    def __init__(self, produced: Produced, requests: Requests, faults: Sequence[Fault], findings: Findings) -> None:
         self.acceptances = Acceptances(produced)
         self.ends = array("d")
         """When something was accepted."""
@@ -95,6 +100,10 @@ class Walk:
         # By visitor and sender: the latest end of a request that had one.
         self._busy: dict[tuple[int, int], tuple[float, int]] = {}
         self._sent: dict[int, tuple[int, int]] = {}
+        self._freezes: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        for fault in faults:
+            if fault.kind in {FaultKind.STOP_LONG, FaultKind.STOP_SHORT} and fault.sender is not None:
+                self._freezes[fault.sender].append((fault.began_s, fault.ended_s))
 
     def run(self) -> Acceptances:
         """Go through all requests."""
@@ -150,7 +159,15 @@ class Walk:
         for bit in mask_names(request.mask):
             key = self.acceptances.key(message, bit) << 16 | request.sender
             newest, worth = sent.get(key, (MS_MANY, 0))
-            if request.status == OK and newest <= time:
-                sent[key] = time, worth_of(message)
+            if newest <= time:
+                # An answer that it cannot have seen tells it nothing.
+                sent[key] = (time, worth_of(message)) if self._seen(request) else (newest, worth)
             elif request.status == OK and worth != worth_of(message):
                 self.older_after_newer += 1
+
+    def _seen(self, request: Request) -> bool:
+        """Whether the sender has seen that its request was accepted: not if it was frozen until its own deadline."""
+        return request.status == OK and not any(
+            began_s <= request.ended_s <= ended_s and ended_s - request.arrived_s > REQUEST_TIMEOUT_S - TIMER_S
+            for began_s, ended_s in self._freezes.get(request.sender, ())
+        )

@@ -24,7 +24,7 @@ _AWAY: Final = frozenset({FaultKind.OUTAGE, FaultKind.BROKER})
 def judge(evidence: Evidence) -> Findings:
     """Reconcile everything."""
     findings = Findings(peak_rss_bytes=evidence.peak_rss_bytes)
-    walk = Walk(evidence.produced, evidence.requests, findings)
+    walk = Walk(evidence.produced, evidence.requests, evidence.faults, findings)
     acceptances = walk.run()
     _check_records(evidence, acceptances, findings)
     order.check(evidence.produced, acceptances, findings)

@@ -9,17 +9,16 @@ for whoever takes over. Whoever lives, or ends in order, must not cause any, but
 
 from collections import defaultdict
 from itertools import pairwise
+from math import inf
 from typing import Final
 
-from tests.chaos.acceptances import Acceptances
+from tests.chaos.acceptances import TIMER_S, Acceptances
 from tests.chaos.findings import Findings, Hit
 from tests.chaos.log import OK, PROCESS_FAULTS, Evidence, Fault, FaultKind, Produced, Request
 from tests.chaos.schedule import DRAIN_S, REQUEST_TIMEOUT_S, SESSION_TIMEOUT_S
 
 TIMES_IN_FLIGHT: Final = 3
 COMMIT_PACE_S: Final = 0.25
-TIMER_S: Final = 0.2
-"""An answer that comes so shortly before the client's deadline may come after it, on a busy machine."""
 SETTLING_S: Final = 5.0
 """After a fault of a process or of the broker the group changes hands, and commits are refused for a while."""
 AFTERMATH_S: Final = 3 * SESSION_TIMEOUT_S
@@ -89,7 +88,9 @@ class Causes:
         if first.ended_s - first.arrived_s > REQUEST_TIMEOUT_S - TIMER_S:
             return "answer too late"
         for hit in self.hits.get(first.sender, ()):
-            if first.arrived_s <= hit.fault.began_s < second.arrived_s:
+            # What is killed sends until the signal comes, and nothing after it.
+            at_the_latest = inf if hit.fault.kind is FaultKind.KILL else hit.fault.began_s
+            if first.arrived_s <= at_the_latest and hit.fault.began_s < second.arrived_s:
                 return hit
         if self._awoke(first) or self._awoke(second):
             return "sent by a process that had been frozen"

@@ -332,6 +332,29 @@ def test_an_older_state_after_a_newer_one_is_found_once_newest_wins(
     assert ("newest does not win" in story.problems()) is not same
 
 
+def test_an_answer_that_came_while_its_sender_was_frozen_tells_it_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it wakes up its own deadline is over: it does not know that the newer state was accepted."""
+    monkeypatch.setattr(traffic, "_SAME_VALUES", 1)
+    story = Story()
+    story.requests[40], story.requests[41] = (
+        _request(40, 4.2, sender=1, mask=0b1),
+        _request(41, 4.0, sender=1, mask=ALL_TRAITS),
+    )
+    freeze = Fault(kind=FaultKind.STOP_SHORT, began_s=4.04, ended_s=9.5, sender=1)
+    story.changes["faults"] = [story.kill, freeze]
+    assert "newest does not win" not in story.problems()
+    story.changes["faults"] = [story.kill, replace(freeze, ended_s=4.1)]
+    assert "newest does not win" in story.problems()
+
+
+def test_what_a_process_sends_until_the_kill_reaches_it_is_the_kills() -> None:
+    """Between the decision and the signal lies a moment, longer on a busy machine."""
+    story = Story()
+    story.requests[19] = _request(19, 2.001, ended_s=2.04)
+    findings = judge(story.evidence())
+    assert findings.duplicates == {"SIGKILL": 1}
+
+
 def test_an_answer_that_got_lost_excuses_the_second_delivery() -> None:
     """Pendo had kept the event and then cut the connection: nobody could know."""
     story = Story()
