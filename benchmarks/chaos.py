@@ -29,6 +29,7 @@ class Chaos:
         order_violations: Without those of requests in flight at a handover.
         at_handover: Those.
         duplicates: Requests that Pendo accepted again.
+        problems: What kinds of broken promises there were.
     """
 
     ok: bool
@@ -37,6 +38,7 @@ class Chaos:
     order_violations: int
     at_handover: int
     duplicates: int
+    problems: tuple[str, ...] = ()
 
 
 async def run(events: int, say: Callable[[str], None]) -> Chaos:
@@ -65,7 +67,7 @@ def verdict_in(lines: list[str]) -> Chaos | None:
             counts = [
                 int(found[name]) for name in ("produced", "lost", "order_violations", "at_handover", "duplicates")
             ]
-            return Chaos(bool(found["ok"]), *counts)
+            return Chaos(bool(found["ok"]), *counts, tuple(found.get("problems", ())))
         except (orjson.JSONDecodeError, KeyError, TypeError):
             continue
     return None
@@ -80,6 +82,6 @@ def figures(chaos: Chaos) -> list[Figure]:
             aim="0 · 0",
             value=f"{chaos.lost} · {chaos.order_violations}",
             met=chaos.ok and not chaos.lost and not chaos.order_violations,
-            note=f"{chaos.at_handover} at a handover, {chaos.duplicates} duplicates",
+            note=", ".join((f"{chaos.at_handover} at a handover", f"{chaos.duplicates} duplicates", *chaos.problems)),
         )
     ]

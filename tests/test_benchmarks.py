@@ -206,6 +206,11 @@ def test_the_verdict_of_chaos_is_found_among_what_was_printed() -> None:
     found = chaos.verdict_in(["seed 1", orjson.dumps(verdict | {"more": []}).decode(), "bye"])
     assert found == expected
     assert [figure.met for figure in chaos.figures(found)] == [True]
+    broken = chaos.verdict_in([orjson.dumps(verdict | {"ok": False, "problems": {"lost": ["message 7"]}}).decode()])
+    assert broken is not None
+    assert [(figure.met, figure.note) for figure in chaos.figures(broken)] == [
+        (False, "2 at a handover, 3 duplicates, lost")
+    ]
     assert chaos.verdict_in(["1", "{}", "bye"]) is None
 
 
