@@ -88,8 +88,8 @@ class Causes:
         if first.ended_s - first.arrived_s > REQUEST_TIMEOUT_S - TIMER_S:
             return "answer too late"
         for hit in self.hits.get(first.sender, ()):
-            # What is killed sends until the signal comes, and nothing after it.
-            at_the_latest = inf if hit.fault.kind is FaultKind.KILL else hit.fault.began_s
+            # What is killed or frozen sends nothing more: whatever arrives from it meanwhile was on its way.
+            at_the_latest = inf if hit.fault.kind is FaultKind.KILL else hit.fault.ended_s
             if first.arrived_s <= at_the_latest and hit.fault.began_s < second.arrived_s:
                 return hit
         if self._awoke(first) or self._awoke(second):

@@ -347,12 +347,14 @@ def test_an_answer_that_came_while_its_sender_was_frozen_tells_it_nothing(monkey
     assert "newest does not win" in story.problems()
 
 
-def test_what_a_process_sends_until_the_kill_reaches_it_is_the_kills() -> None:
-    """Between the decision and the signal lies a moment, longer on a busy machine."""
+@pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.STOP_LONG])
+def test_what_was_on_its_way_when_a_process_was_killed_or_frozen_is_the_faults(kind: FaultKind) -> None:
+    """It arrives a moment after the signal, later on a busy machine; the process itself sends nothing more."""
     story = Story()
     story.requests[19] = _request(19, 2.001, ended_s=2.04)
+    story.changes["faults"] = [replace(story.kill, kind=kind)]
     findings = judge(story.evidence())
-    assert findings.duplicates == {"SIGKILL": 1}
+    assert findings.duplicates == {kind: 1}
 
 
 def test_an_answer_that_got_lost_excuses_the_second_delivery() -> None:
