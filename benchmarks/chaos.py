@@ -14,7 +14,6 @@ from benchmarks.figures import Figure
 from benchmarks.processes import PartyError, child, lines_of
 
 EVENTS: Final = 100_000
-_COUNTS: Final = ("produced", "lost", "order_violations", "at_handover", "duplicates")
 _BASE_S: Final = 600.0
 _PER_EVENT_S: Final = 0.004
 """A long run gets as much time as it needs: 1 M events take about an hour at worst."""
@@ -64,10 +63,15 @@ def verdict_in(lines: list[str]) -> Chaos | None:
     for line in reversed(lines):
         try:
             found: Any = orjson.loads(line)
-            counts = [
-                int(found[name]) for name in ("produced", "lost", "order_violations", "at_handover", "duplicates")
-            ]
-            return Chaos(bool(found["ok"]), *counts, tuple(found.get("problems", ())))
+            return Chaos(
+                ok=bool(found["ok"]),
+                produced=int(found["produced"]),
+                lost=int(found["lost"]),
+                order_violations=int(found["order_violations"]),
+                at_handover=int(found["at_handover"]),
+                duplicates=int(found["duplicates"]),
+                problems=tuple(found.get("problems", ())),
+            )
         except (orjson.JSONDecodeError, KeyError, TypeError):
             continue
     return None
