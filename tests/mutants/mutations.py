@@ -506,8 +506,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "repeat-delivered",
         "only what was delivered makes the next a repeat",
         "delivery/memory.py",
-        "if delivered and identity and self._message_ids and",
-        "if identity and self._message_ids and",
+        "if delivered and identity and self._message_ids:",
+        "if identity and self._message_ids:",
         "delivery/test_memory.py",
     ),
     _m(
