@@ -194,7 +194,7 @@ class Gate:
         self.limit.answered(now, now - began)
         return (self.probing or before is not _OPEN) and before != (self.state, self.stall)
 
-    def _close(self) -> None:
+    def _note_probing(self) -> None:
         self.probing = self._circuit or self.stall is not None or self.doubt.active or self.flood.active
 
     def _pass(self, now: float, lane: str, began: float) -> None:
@@ -215,7 +215,7 @@ class Gate:
         if self._circuit:
             self._circuit = False
             self.limit.restart()
-        self._close()
+        self._note_probing()
         if not self.probing:
             self._probes.at_once(now)
 
@@ -226,7 +226,7 @@ class Gate:
         if self.flood.active:
             self._probed(now, backlog, refused=True)
         elif self.flood.refused():
-            self._close()
+            self._note_probing()
             self._probes.failed(now, last=not self.in_flight)
 
     def _probed(self, now: float, backlog: Backlog, *, refused: bool) -> None:
@@ -234,7 +234,7 @@ class Gate:
         flood = self.flood
         flood.probed(refused=refused, left=backlog.untried(flood.round_refused))
         if flood.in_round or not flood.active:
-            self._close()
+            self._note_probing()
             self._probes.at_once(now)
         else:
             self._probes.failed(now, last=not self.in_flight)
@@ -242,7 +242,7 @@ class Gate:
     def begin_flood(self) -> None:
         """Somebody else was in a flood stop, over records that are ours now."""
         self.flood.begin()
-        self._close()
+        self._note_probing()
 
     def _fail(self, now: float, lane: str, verdict: Later, began: float, backlog: Backlog) -> None:
         self.limit.failed()
@@ -255,7 +255,7 @@ class Gate:
             long_enough = now - self._failing_since >= CIRCUIT_AFTER_S
             if not self._circuit and long_enough and len(self._failing) >= min(CIRCUIT_LANES, len(backlog)):
                 self._circuit = True
-                self._close()
+                self._note_probing()
         if self.probing:
             # One visitor's is its own: on a quiet topic it may be the only one that fails, and no outage at all.
             if verdict.after_s is not None and not verdict.throttled and len(self._failing) > 1:
@@ -268,7 +268,7 @@ class Gate:
         if stall is Stall.CREDENTIALS and self.stall is None and not self._circuit:
             if not self.doubt.active:
                 self.doubt.begin(now)
-                self._close()
+                self._note_probing()
                 self._probes.due = now + MIN_PROBE_DELAY_S
                 return
             if not self.doubt.locked(began):
@@ -276,7 +276,7 @@ class Gate:
         self.doubt.active = False
         self._stalled_at = now
         self.stall = stall
-        self._close()
+        self._note_probing()
         self._probes.failed(now, last=not self.in_flight)
 
     def probe_now(self) -> None:
