@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import chaos, crashes, engine, growth, handovers, lateness, machine, memory, outages, pipe, throughput
+from benchmarks import (
+    chaos,
+    crashes,
+    engine,
+    growth,
+    handovers,
+    lateness,
+    machine,
+    memory,
+    outages,
+    pipe,
+    soak,
+    throughput,
+)
 from benchmarks.figures import Figure, to_markdown
 from benchmarks.processes import PartyError
 from benchmarks.sink import Latency
@@ -82,6 +95,10 @@ async def _memory(extent: Extent, say: Say) -> list[Figure]:
     return memory.figures(await memory.run(extent.events, memory.DOWN_S * extent.scale, say))
 
 
+async def _soak(extent: Extent, say: Say) -> list[Figure]:
+    return soak.figures(await soak.run(soak.SECONDS * extent.scale, say))
+
+
 async def _growth(extent: Extent, say: Say) -> list[Figure]:
     return growth.figures(await asyncio.to_thread(growth.run, extent.scale, extent.of(growth.ROUNDS), say))
 
@@ -108,6 +125,7 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
     "zipf": _zipf,
     "latency": _latency,
     "memory": _memory,
+    "soak": _soak,
     "growth": _growth,
     "outages": _outages,
     "pauses": _pauses,

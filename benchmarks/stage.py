@@ -76,6 +76,10 @@ class Member:
         named = (line.rsplit(" ", 1) for line in lines if line[len(_METRIC_PREFIX + name)] in "{ ")
         return sum(float(value) for _, value in named)
 
+    async def series(self) -> int:
+        """How many series its metrics have now."""
+        return sum(not line.startswith("#") for line in (await self._metrics()).splitlines())
+
     async def _metrics(self) -> str:
         with suppress(aiohttp.ClientError):  # it does not listen yet
             async with aiohttp.ClientSession() as session, session.get(self.url + "/metrics") as response:

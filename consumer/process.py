@@ -73,7 +73,9 @@ def _stop_on_signals(service: Service, deadline_s: float) -> None:
 
 
 def _ignore_signals() -> None:
-    """The exit status is decided: a second signal, on the interpreter's way down, must not replace it."""
+    """The exit status is decided: a second signal, on the interpreter's way down, must not replace it.
+
+    The loop's handlers are not removed first: for a moment that would give the signal its default, which kills.
+    """
     for signal_ in STOP_SIGNALS:
-        asyncio.get_running_loop().remove_signal_handler(signal_)
         signal.signal(signal_, signal.SIG_IGN)

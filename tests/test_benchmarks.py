@@ -1,5 +1,7 @@
 """The benchmarks run: in small, and without looking at the time."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -16,6 +18,7 @@ from benchmarks import (
     outages,
     pipe,
     results,
+    soak,
     throughput,
 )
 from benchmarks.figures import Figure, to_markdown, to_text
@@ -27,6 +30,7 @@ from benchmarks.percentiles import median_and_p99
 from benchmarks.processes import Journal as Summary
 from benchmarks.processes import PartyError, endpoint
 from benchmarks.sink import Latency, request_end
+from benchmarks.soak import Holding, Soak
 from benchmarks.table import table
 from consumer.segment.decode import decode
 
@@ -193,6 +197,16 @@ def test_weights_compare_the_last_third_with_the_middle_one() -> None:
     assert [figure.met for figure in memory.figures(memory.Memory(weight, weight, weight))] == [False] * 3
 
 
+def test_whatever_grows_in_a_soak_misses_its_figure() -> None:
+    """Descriptors as well as memory, and so does what was lost."""
+    held = Holding(100.0, 40.0, 5.0, 80.0)
+    still = Soak(seconds=9.0, events=9, lost=0, cycles=1, middle=held, last=held)
+    leaking = replace(still, last=held._replace(descriptors=60.0))
+    assert leaking.growth == pytest.approx([0, 0.5, 0, 0])
+    found = [soak.figures(one)[0].met for one in (still, leaking, replace(still, lost=1))]
+    assert found == [True, False, False]
+
+
 def test_percentiles_are_samples() -> None:
     """The nearest, and of one sample that one."""
     assert median_and_p99(range(100)) == (50, 99)
@@ -311,6 +325,16 @@ async def test_memory_is_weighed_with_pendo_down_and_while_draining() -> None:
     found = await memory.run(10_000, 2.0, _quiet)
     assert found.draining.max_mib > 0
     assert found.down.events > 0
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(180)
+async def test_a_soak_goes_through_its_troubles() -> None:
+    """Pendo away, a guest that comes and goes, and nothing lost."""
+    found = await soak.run(12.0, _quiet, cycle_s=3.0)
+    assert found.lost == 0
+    assert found.cycles > 0
+    assert all(value > 0 for value in found.last)
 
 
 @pytest.mark.apache

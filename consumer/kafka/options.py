@@ -22,7 +22,7 @@ METADATA_AGE_MS: Final = 60_000
 """How soon new partitions, or a topic that was made anew, are found; the client's own five minutes are long to wait."""
 REQUEST_TIMEOUT_MS: Final = 40_000
 """aiokafka's own default."""
-FETCH_BYTES: Final = 1024 * 1024
+FETCH_BYTES: Final = 512 * 1024
 """Of one answer of a broker: while the client takes it apart, it holds it up to three times."""
 
 

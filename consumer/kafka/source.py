@@ -36,7 +36,7 @@ NAMED_POLL_TIMEOUT_MS: Final = 20
 """Likewise when only some partitions are asked for: records of the others do not end the wait."""
 PREFETCH_SHARE: Final = 0.25
 """Of the bound on open bytes, for what the client reads ahead of all partitions together."""
-MAX_PREFETCH_BYTES: Final = 512 * 1024
+MAX_PREFETCH_BYTES: Final = 256 * 1024
 """Of one partition: more would only be held for longer."""
 MIN_PREFETCH_BYTES: Final = 16 * 1024
 """Of one partition: a poll's worth of small records; a larger record comes all the same, alone."""

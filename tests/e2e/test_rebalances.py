@@ -299,6 +299,7 @@ async def test_100_rebalances_lose_nothing_and_repeat_nothing_that_was_answered_
     assert bench.tally.released > 0, "partitions went away with open work"
     assert bench.tally.open_events == 0
     assert bench.tally.open_bytes == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "none is left of all the rebalances"
 
 
 @pytest.mark.timeout(60)
