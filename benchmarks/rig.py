@@ -34,7 +34,7 @@ from consumer.process import settle_heap
 from consumer.segment.decode import decode
 from consumer.segment.events import Decoded, Event
 from consumer.worker import admission
-from consumer.worker.polling import MAX_POLL_RECORDS
+from consumer.worker.pressure import MAX_POLL_RECORDS
 
 OPEN: Final = 20_000
 """As many as the service keeps open by default; they are more than the processor's caches hold."""

@@ -47,7 +47,6 @@ class Progress:
         committed: The watermark that Kafka confirmed last; None before the first.
         committed_changes: `changes` at that commit.
         committed_flags: What travelled with that commit.
-        map_share: How full that commit's offset map was, 0 to 1.
         last_read: The offset up to which the log was read in this epoch; a lower one means another log.
         pressed: Set while the partition is not read on, because so much lies beyond its watermark.
         crowd: The lane that got a record from here when it was too long already; None when there is none.
@@ -63,7 +62,6 @@ class Progress:
         "committed_flags",
         "crowd",
         "last_read",
-        "map_share",
         "next_offset",
         "partition",
         "pressed",
@@ -80,7 +78,6 @@ class Progress:
         self.committed: int | None = None
         self.committed_changes = 0
         self.committed_flags = 0
-        self.map_share = 0.0
         self.pressed = False
         self.crowd: Crowd | None = None
         self.last_read = -1

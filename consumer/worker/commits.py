@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from consumer.errors import BrokerError
-from consumer.kafka.offset_map import MAX_TEXT_BYTES, encode
+from consumer.kafka.offset_map import encode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.log import get_logger
@@ -106,7 +106,7 @@ class Commits:
                 if again or p.changes != p.committed_changes or p.committed_flags != flags
             ]
             positions = {
-                Partition(p.topic, p.partition): (watermark, self._describe(p, watermark, flags))
+                Partition(p.topic, p.partition): (watermark, encode(watermark, p.runs(), self._tag, flags))
                 for p, _, watermark in changed
                 if watermark is not None
             }
@@ -124,11 +124,6 @@ class Commits:
                 progress.committed_flags = flags
                 progress.committed = watermark
             return Answer.CONFIRMED
-
-    def _describe(self, progress: Progress, watermark: int, flags: int) -> str:
-        text = encode(watermark, progress.runs(), self._tag, flags)
-        progress.map_share = len(text) / MAX_TEXT_BYTES
-        return text
 
 
 def due(settled: int, in_flight: int, elapsed_s: float, interval_s: float) -> bool:

@@ -14,11 +14,10 @@ from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
-from consumer.worker.pressure import Pressure
+from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure
 
 log = get_logger(__name__)
 
-MAX_POLL_RECORDS: Final = 500
 WORTHWHILE_PARTS: Final = 20
 """A twentieth of the buffer, or a full poll, must be free: a poll for each settled event would cost more than it."""
 FULL_CHECK_S: Final = 0.005

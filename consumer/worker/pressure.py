@@ -7,11 +7,12 @@ offset map would not fit a commit, or it would take the buffer from the others; 
 from collections.abc import Mapping
 from typing import Final
 
+from consumer.kafka.offset_map import fullness
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 
-FULL_MAP: Final = 0.75
-"""Of what a commit's metadata hold: records read until the next commit must fit too."""
+MAX_POLL_RECORDS: Final = 500
+"""What one poll may add before this is asked again."""
 MIN_SHARE: Final = 1000
 """Events of the buffer for each partition, however many there are: two polls."""
 
@@ -57,7 +58,9 @@ class Pressure:
 
     def _waits(self, progress: Progress, share: int) -> bool:
         # What a map calls open is nowhere but in the log: it must be read to be finished.
-        too_much = progress.map_share > FULL_MAP or progress.open_records_count >= share
+        # However the open ones end, what is finished beyond the watermark must fit into a commit.
+        full = fullness(progress.open_offsets + MAX_POLL_RECORDS, progress.finished_beyond) > 1
+        too_much = full or progress.open_records_count >= share
         progress.pressed = too_much and not progress.unread
         if progress.crowd is not None and progress.crowd.crowding < self.max_lane / 2:
             progress.crowd = None

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from consumer.errors import BrokerError
-from consumer.kafka.offset_map import MAX_TEXT_BYTES, decode
+from consumer.kafka.offset_map import decode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.worker import commits as module
@@ -293,15 +293,6 @@ async def test_nothing_to_commit_proves_nothing() -> None:
     assert await bench.commits.commit([])
     assert not await bench.commits.prove()
     assert bench.kafka.taken == []
-
-
-async def test_how_full_the_map_was_is_noted_with_the_commit(bench: Bench) -> None:
-    """Reading waits by it."""
-    assert bench.progress.map_share == 0.0
-    for offsets in ((10,), range(12, 30, 2)):
-        bench.settle(*offsets)
-        await bench.commit()
-        assert bench.progress.map_share == len(bench.kafka.taken[-1][P0][1]) / MAX_TEXT_BYTES > 0.0
 
 
 async def test_a_loop_that_stands_still_shows(running: Bench) -> None:

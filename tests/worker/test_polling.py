@@ -23,7 +23,7 @@ from consumer.worker import beginnings, polling
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
-from consumer.worker.pressure import Pressure
+from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 VALUE = b'{"type": "track", "event": "e", "userId": "u"}'
@@ -49,6 +49,12 @@ class Raw:
     key: bytes | None = b"k"
     value: bytes | None = VALUE
     headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class Crowded:
+    """A lane that is far too long: its partition waits."""
+
+    crowding = 1_000_000
 
 
 class Kafka:
@@ -472,11 +478,11 @@ async def test_reading_stops_when_the_buffer_is_full_and_goes_on_when_there_is_r
 
 async def test_a_poll_asks_for_no_more_than_there_is_room_for() -> None:
     """So many records hold at least as many events."""
-    bench = Bench(max_open_events=polling.MAX_POLL_RECORDS + 100)
+    bench = Bench(max_open_events=MAX_POLL_RECORDS + 100)
     async with bench.running():
         await _until(lambda: bench.polling.room() == 0)
-    assert bench.kafka.polls == [polling.MAX_POLL_RECORDS, 100]
-    assert bench.tally.open_events == polling.MAX_POLL_RECORDS + 100
+    assert bench.kafka.polls == [MAX_POLL_RECORDS, 100]
+    assert bench.tally.open_events == MAX_POLL_RECORDS + 100
 
 
 async def test_a_full_buffer_is_filled_up_again_when_a_twentieth_of_it_is_free() -> None:
@@ -525,12 +531,12 @@ async def test_only_the_partitions_that_need_not_wait_are_named() -> None:
         await _until(lambda: bench.engine.open)
         assert bench.kafka.named[0] == set(), "all are read when none must wait"
         bench.kafka.named.clear()
-        bench.partitions.owned[P0].map_share = 1.0
+        bench.partitions.owned[P0].crowd = Crowded()
         bench.engine.settle(len(bench.engine.open))
         await _until(lambda: len(bench.opened()) >= 500)
         assert {partition for partition, _ in bench.opened()} == {1}
         assert bench.kafka.named[-1] == {P1}
-        bench.partitions.owned[P0].map_share = 0.0
+        bench.partitions.owned[P0].crowd = None
         bench.engine.settle(len(bench.engine.open))
         await _until(lambda: any(partition == 0 for partition, _ in bench.opened()))
 
@@ -540,7 +546,7 @@ async def test_when_all_must_wait_nothing_is_read() -> None:
     bench = Bench(max_open_events=1_000)
     async with bench.running():
         await _until(lambda: bench.engine.open)
-        bench.partitions.owned[P0].map_share = 1.0
+        bench.partitions.owned[P0].crowd = Crowded()
         bench.engine.settle(len(bench.engine.open))
         polls = len(bench.kafka.polls)
         await asyncio.sleep(5 * polling.FULL_CHECK_S)
@@ -609,7 +615,7 @@ async def test_a_trickle_reads_partitions_that_must_wait() -> None:
     bench.engine.undecided = True
     async with bench.running():
         await _until(lambda: bench.engine.open)
-        bench.partitions.owned[P0].map_share = 1.0
+        bench.partitions.owned[P0].crowd = Crowded()
         bench.engine.settle(len(bench.engine.open))
         polls = len(bench.kafka.polls)
         await _until(lambda: len(bench.kafka.polls) > polls + 1)

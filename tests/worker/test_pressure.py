@@ -2,10 +2,10 @@
 
 import pytest
 
-from consumer.kafka.offset_map import OffsetMap
+from consumer.kafka.offset_map import MAX_TEXT_BYTES, OffsetMap, decode, encode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
-from consumer.worker.pressure import FULL_MAP, Pressure
+from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 
@@ -77,15 +77,32 @@ def test_a_partition_that_has_used_up_its_share_waits_and_the_others_are_read_on
     assert not bench.owned[P0].pressed
 
 
-def test_a_partition_whose_last_commits_map_was_nearly_full_waits() -> None:
-    """What is read until the next commit must fit into it too, or a crash would repeat what lies beyond."""
-    bench = Bench()
-    bench.owned[P0].map_share = FULL_MAP
-    assert bench.waiting() == set()
-    bench.owned[P0].map_share = FULL_MAP + 0.01
+def test_a_partition_waits_before_its_map_may_outgrow_a_commit() -> None:
+    """However the open ones end: a map that is cut costs repeats at the next handover, of deliveries long past."""
+    bench = Bench(1, max_open_events=40_000)
+    progress = bench.owned[P0]
+    offset = 0
+    while not bench.waiting():
+        for _ in range(MAX_POLL_RECORDS):
+            progress.start(offset, Work())
+            offset += 1
+        for finished in range(offset - MAX_POLL_RECORDS + 1, offset, 2):
+            progress.finish(finished)
+        written = decode(encode(0, progress.runs(), b"a-writer"), 0)
+        assert written is not None
+        assert list(written.runs) == progress.runs(), "what was read fits"
+    assert offset > 20_000, "it is not given up early"
     assert bench.waiting() == {P0}
-    assert bench.owned[P0].pressed
-    bench.owned[P0].map_share = 0.1
+    assert progress.pressed
+    progress.finish(0)
+    for finished in range(2, offset, 4):
+        progress.finish(finished)
+        assert len(encode(0, progress.runs(), b"a-writer")) <= MAX_TEXT_BYTES
+    written = decode(encode(progress.watermark or 0, progress.runs(), b"a-writer"), progress.watermark or 0)
+    assert written is not None
+    assert list(written.runs) == progress.runs(), "and still does while its open ones are finished"
+    while progress.open_offsets > 10:
+        progress.finish(progress.watermark or 0)
     assert bench.waiting() == set()
 
 
@@ -93,7 +110,6 @@ def test_what_a_restored_map_calls_open_is_always_read() -> None:
     """It lies nowhere but in the log: whoever waited for it to be finished would wait for ever."""
     bench = Bench(1, max_open_events=2)
     bench.owned[P0] = progress = Progress.restored("events", 0, 0, OffsetMap(b"a-writer", 0, (3, 200)))
-    progress.map_share = 1.0
     for offset in (0, 1):
         assert progress.start(offset, Work())
         assert bench.waiting() == set()
