@@ -66,7 +66,7 @@ def release(progress: Progress, tally: Tally) -> int:
     for ticket in progress.open_records():
         events += ticket.open
         tally.open_bytes -= ticket.held_bytes
-    progress.released = True
+    progress.release()
     tally.open_events -= events
     tally.released += events
     return events

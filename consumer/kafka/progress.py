@@ -154,6 +154,12 @@ class Progress:
         if offset > self._highest_finished:  # noqa: PLR1730  # max() takes as long as all the rest here
             self._highest_finished = offset
 
+    def release(self) -> None:
+        """Its epoch is over. It lets go of its records, which know it: else only the collector would free them."""
+        self.released = True
+        self._open.clear()
+        self._unread.clear()
+
     @property
     def watermark(self) -> int | None:
         """The lowest open offset, else the next: what may be committed. None when nothing is known."""

@@ -1,5 +1,8 @@
 """Tickets: a record's offset is finished when all of its events are settled, and each is counted once."""
 
+import gc
+import weakref
+
 from consumer.delivery.ticket import Ticket, release
 from consumer.outcomes import EventType, Outcome, Reason
 from tests.delivery.conftest import Bench, FakeRecord
@@ -48,6 +51,17 @@ def test_a_late_verdict_settles_nothing(bench: Bench) -> None:
     ticket.settle(*SENT)
     assert bench.tally.settled.total() == 0
     assert bench.tally.unaccounted(0) == 0
+
+
+def test_what_was_released_is_let_go_without_the_collectors_help(bench: Bench) -> None:
+    """A handover under a backlog releases ten thousand records; the collector looks at old ones once in minutes."""
+    gone = weakref.ref(bench.ticket().record)
+    gc.disable()
+    try:
+        release(bench.progress, bench.tally)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_body_of_its_own_counts_the_records_bytes_do_not_count_twice(bench: Bench) -> None:

@@ -196,6 +196,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "delivery/test_memory.py",
     ),
     _m(
+        "released-is-let-go",
+        "what was released is held by nobody",
+        "kafka/progress.py",
+        "        self._open.clear()\n",
+        "",
+        "delivery/test_ticket.py",
+    ),
+    _m(
         "prefetch-counts",
         "what the client reads ahead counts among the bytes",
         "worker/polling.py",
