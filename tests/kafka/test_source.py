@@ -298,11 +298,11 @@ def test_the_groups_partitions_are_counted_as_the_client_knows_them_now() -> Non
 @pytest.mark.parametrize(
     ("max_open_bytes", "partitions", "each"),
     [
-        (64 << 20, 1, 512 << 10),
-        (64 << 20, 64, 256 << 10),
+        (64 << 20, 1, 256 << 10),
+        (64 << 20, 128, 128 << 10),
         (64 << 20, 4096, 16 << 10),
         (1 << 20, 8, 32 << 10),
-        (64 << 20, 0, 512 << 10),
+        (64 << 20, 0, 256 << 10),
     ],
 )
 def test_the_client_reads_a_quarter_of_the_byte_bound_ahead(max_open_bytes: int, partitions: int, each: int) -> None:
