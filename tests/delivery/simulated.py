@@ -471,11 +471,10 @@ class World:
 
     def _begin_epoch(self, partition: int) -> None:
         old = self.progress[partition]
+        watermark, finished = old.watermark, OffsetMap(b"a-writer", 0, tuple(old.runs()))
+        assert watermark is not None
         release(old, self.tally)
         self.senders.drop_released()
-        watermark = old.watermark
-        assert watermark is not None
-        finished = OffsetMap(b"a-writer", 0, tuple(old.runs()))
         self.progress[partition] = Progress.restored("t", partition, watermark, finished)
         self.logs[partition].read = watermark
         if self.senders.gate.flood.active or self.chance.random() < 0.1:
