@@ -11,14 +11,21 @@ _KEYS: Final = ("timestamp", "originalTimestamp", "receivedAt")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+MIN_NUMBER_MS: Final = 10**11
+"""A smaller number may be seconds: this one is March 1973 as milliseconds, the year 5138 as seconds."""
+MAX_NUMBER_MS: Final = 253_402_300_800_000
+"""The year 10000, which no text can say either."""
 
 
 def timestamp_ms(fields: dict[str, Any]) -> int | None:
     """Milliseconds since the epoch of the first time that can be read; a time without a zone is UTC."""
     for key in _KEYS:
-        text = fields.get(key)
-        if isinstance(text, str) and (at_ms := _parse(text)) is not None:
-            return at_ms
+        value = fields.get(key)
+        if isinstance(value, str):
+            if (at_ms := _parse(value)) is not None:
+                return at_ms
+        elif type(value) is int and MIN_NUMBER_MS <= value < MAX_NUMBER_MS:
+            return value
     return None
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.segment.timestamps import timestamp_ms
+from consumer.segment.timestamps import MAX_NUMBER_MS, MIN_NUMBER_MS, timestamp_ms
 
 AT_MS = 1_561_138_547_404
 KEYS = ("timestamp", "originalTimestamp", "receivedAt")
@@ -36,10 +36,13 @@ JSON = st.recursive(
         ("1969-12-31T23:59:59.999Z", -1),
         ("0001-01-01T00:00:00+14:00", -62_135_647_200_000),
         ("9999-12-31T23:59:59-14:00", 253_402_351_199_000),
+        (AT_MS, AT_MS),
+        (MIN_NUMBER_MS, MIN_NUMBER_MS),
+        (MAX_NUMBER_MS - 1, MAX_NUMBER_MS - 1),
     ],
 )
-def test_every_form_that_segment_writes_is_read(text: str, at_ms: int) -> None:
-    """With Z, with an offset, with up to nine digits of a second or none; what names no zone is UTC."""
+def test_every_form_that_segment_writes_is_read(text: str | int, at_ms: int) -> None:
+    """With Z, with an offset, with up to nine digits of a second or none, as milliseconds; no zone is UTC."""
     assert timestamp_ms({"timestamp": text}) == at_ms
 
 
@@ -60,7 +63,11 @@ def test_a_time_without_a_zone_is_utc_wherever_the_service_runs(monkeypatch: pyt
         None,
         True,
         0,
-        AT_MS,
+        AT_MS // 1000,
+        MIN_NUMBER_MS - 1,
+        MAX_NUMBER_MS,
+        -AT_MS,
+        float(AT_MS),
         1_561_138_547.404,
         "",
         "now",
@@ -77,7 +84,7 @@ def test_a_time_without_a_zone_is_utc_wherever_the_service_runs(monkeypatch: pyt
     ],
 )
 def test_what_cannot_be_read_is_no_time(odd: Any) -> None:
-    """Numbers are none either: nobody says whether they are seconds or milliseconds."""
+    """A number that may be seconds is none either."""
     assert timestamp_ms({"timestamp": odd}) is None
     assert timestamp_ms({"timestamp": odd, "receivedAt": "2019-06-21T17:35:47.404Z"}) == AT_MS
 
