@@ -8,8 +8,6 @@ It knows nothing of the service that it is there to test.
 
 import argparse
 import asyncio
-import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,13 +23,16 @@ from consumer.sandbox.simulator_checks import (
     RefusedError,
     Switches,
     check_event,
+    check_track_event,
     decode,
     facts_of,
+    track_facts_of,
 )
 from consumer.sandbox.simulator_control import Control
 from consumer.sandbox.simulator_faults import Answer, Faults, Latency
 from consumer.sandbox.simulator_log import Entry, RequestLog, Status
 from consumer.sandbox.simulator_store import Store
+from consumer.sandbox.simulator_wire import cut, faulty
 
 # A test may send a list of thousands of rules; Pendo's own limit is checked apart.
 _MAX_CONTROL_BYTES: Final = 256 * 1024 * 1024
@@ -44,7 +45,13 @@ _SHUTDOWN_S: Final = 0.1
 
 _KEY_HEADER: Final = "x-pendo-integration-key"
 
-_METHODS: Final[Mapping[str, str]] = {"segmentio": "POST", "token": "GET", "visitor": "GET", "account": "GET"}
+_METHODS: Final[Mapping[str, str]] = {
+    "segmentio": "POST",
+    "track": "POST",
+    "token": "GET",
+    "visitor": "GET",
+    "account": "GET",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,7 @@ class Simulator:
 
     Attributes:
         api_key: The one that the Segment endpoint accepts; may be changed at any time.
+        track_event_secret: The one that the Track Events API accepts; likewise.
         integration_key: The one that the rest accepts; likewise.
         switches: What Pendo's documentation leaves open.
         faults: How it misbehaves.
@@ -85,6 +93,7 @@ class Simulator:
         self,
         *,
         api_key: str = "sandbox-api-key",
+        track_event_secret: str = "sandbox-track-event-secret",  # noqa: S107 - of the sandbox
         integration_key: str = "sandbox-integration-key",
         switches: Switches | None = None,
         keep: Keep | None = None,
@@ -93,6 +102,7 @@ class Simulator:
     ) -> None:
         keep = keep or Keep()
         self.api_key = api_key
+        self.track_event_secret = track_event_secret
         self.integration_key = integration_key
         self.switches = switches or Switches()
         self.faults = Faults()
@@ -141,7 +151,7 @@ class Simulator:
             return self._control.answer(request, path, body)
         route, argument = _route_of(path)
         event = decode(body) if body else None
-        facts = facts_of(event)
+        facts = track_facts_of(event) if route == "track" else facts_of(event)
         entry = self.log.begin(route, request.method, facts, body)
         status: Status = "gone"
         try:
@@ -166,9 +176,9 @@ class Simulator:
         if answer.hang:
             await asyncio.get_running_loop().create_future()
         if answer.reset:
-            _cut(request)
+            cut(request)
             return "reset", web.Response()
-        response = _faulty(answer)
+        response = faulty(answer)
         return response.status, response
 
     def _pendo(
@@ -197,6 +207,8 @@ class Simulator:
             raise RefusedError(405, "wrong method")
         if route == "segmentio":
             return self._take_event(request, entry, argument, event)
+        if route == "track":
+            return self._take_track_event(request, entry, event)
         if request.headers.get(_KEY_HEADER) != self.integration_key:
             raise RefusedError(403, "wrong integration key")
         if route == "token":
@@ -209,16 +221,28 @@ class Simulator:
     def _take_event(self, request: web.BaseRequest, entry: Entry, key: str, event: object) -> web.Response:
         if key != self.api_key:
             raise RefusedError(403, "wrong API key")
-        if self.switches.require_json_type and request.content_type != "application/json":
-            raise RefusedError(415, "the content type is not JSON")
-        if entry.body_bytes > MAX_BODY_BYTES:
-            raise RefusedError(413, "the body is too large")
+        self._check_body(request, entry)
         events: list[Any] = event if self.switches.accept_arrays and isinstance(event, list) else [event]
         for each in events:
             check_event(each, self.switches)
         for each in events:
             self.store.keep(each, facts_of(each))
         return web.Response(status=self.switches.success_status, text=self.switches.success_body)
+
+    def _take_track_event(self, request: web.BaseRequest, entry: Entry, event: Any) -> web.Response:  # noqa: ANN401
+        """One event a request; success is 200 with an empty body."""
+        if request.headers.get(self.switches.track_header) != self.track_event_secret:
+            raise RefusedError(403, "wrong Track Event secret")
+        self._check_body(request, entry)
+        check_track_event(event, self.switches)
+        self.store.keep_track_event(event, track_facts_of(event))
+        return web.Response()
+
+    def _check_body(self, request: web.BaseRequest, entry: Entry) -> None:
+        if self.switches.require_json_type and request.content_type != "application/json":
+            raise RefusedError(415, "the content type is not JSON")
+        if entry.body_bytes > MAX_BODY_BYTES:
+            raise RefusedError(413, "the body is too large")
 
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's signature, private types
@@ -231,6 +255,8 @@ def _route_of(path: str) -> tuple[str, str]:
     match path.split("/"):
         case ["", "data", "segmentio", key] if key:
             return "segmentio", unquote(key)
+        case ["", "data", "track"]:
+            return "track", ""
         case ["", "api", "v1", "token", "verify"]:
             return "token", ""
         case ["", "api", "v1", "visitor" | "account" as route, id_] if id_:
@@ -239,30 +265,11 @@ def _route_of(path: str) -> tuple[str, str]:
             return "unknown", ""
 
 
-def _faulty(answer: Answer) -> web.Response:
-    body = "<!doctype html><title>Sign in</title>" if answer.html and not answer.body else answer.body
-    response = web.Response(
-        status=answer.status or 200, text=body, content_type="text/html" if answer.html else "text/plain"
-    )
-    response.headers.update(answer.headers)
-    if answer.retry_after is not None:
-        response.headers["Retry-After"] = str(answer.retry_after)
-    return response
-
-
-def _cut(request: web.BaseRequest) -> None:
-    """Close the connection at once, with a reset where the system allows to ask for one."""
-    if request.transport is None:
-        return
-    connection = request.transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    request.transport.abort()
-
-
 async def _serve(arguments: argparse.Namespace) -> None:
     keep = LEAN if arguments.lean else Keep()
     async with Simulator(
         api_key=arguments.api_key,
+        track_event_secret=arguments.track_event_secret,
         integration_key=arguments.integration_key,
         keep=keep,
         host=arguments.host,
@@ -278,6 +285,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks one (default)")
     parser.add_argument("--api-key", default="sandbox-api-key")
+    parser.add_argument("--track-event-secret", default="sandbox-track-event-secret")
     parser.add_argument("--integration-key", default="sandbox-integration-key")
     parser.add_argument("--lean", action="store_true", help="keep little more than counters: for long, fast runs")
     try:

@@ -1,4 +1,4 @@
-"""What Pendo's Segment endpoint takes: a decoded body comes in, a refusal or nothing goes out.
+"""What Pendo's Segment endpoint and its Track Events API take: a decoded body comes in, a refusal or nothing goes out.
 
 Every rule is from Pendo's documentation; what the documentation leaves open is a switch. This module keeps nothing
 and knows nothing of HTTP but the status of a refusal.
@@ -30,8 +30,11 @@ class Switches:
         accept_arrays: Whether an array of events is taken, each as if it came alone.
         keep_nulls: Whether a null trait is kept as metadata; else it is as if it were absent.
         require_json_type: Whether a `Content-Type` other than JSON is refused with 415.
-        refuse_invalid_account: Whether a track event with an unusable `properties.groupId` is refused; else it is
-            kept without an account.
+        refuse_invalid_account: Whether a track event with an unusable account (`properties.groupId`, `accountId`) is
+            refused; else it is kept without an account.
+        track_header: Which header the Track Events API reads the shared secret from.
+        require_context: Whether a body without `context` is refused there.
+        file_future: Whether track events of the future are filed; else they are answered with success all the same.
     """
 
     success_status: int = 200
@@ -41,6 +44,9 @@ class Switches:
     keep_nulls: bool = False
     require_json_type: bool = True
     refuse_invalid_account: bool = False
+    track_header: str = "x-pendo-integration-key"
+    require_context: bool = True
+    file_future: bool = True
 
 
 class RefusedError(Exception):
@@ -63,7 +69,7 @@ class Facts:
         message_id: Segment's `messageId`.
         type: The event's type.
         visitor: The visitor's id, if it is one that Pendo takes.
-        account: Of a group its `groupId`, of a track `properties.groupId`.
+        account: Of a group its `groupId`, of a track `properties.groupId`; on the Track Events API its `accountId`.
         state: For a group a digest of its traits, else None.
     """
 
@@ -108,6 +114,38 @@ def facts_of(event: object) -> Facts:
     return facts
 
 
+def track_facts_of(event: object) -> Facts:
+    """Read what a body of the Track Events API says about itself; it has no `messageId`."""
+    if not isinstance(event, dict):
+        return Facts()
+    return Facts(
+        type=_text(event.get("type")),
+        visitor=normal_id(event.get("visitorId")),
+        account=normal_id(event.get("accountId")),
+    )
+
+
+def check_track_event(event: object, switches: Switches) -> None:
+    """Refuse a body that the Track Events API would not take.
+
+    Raises:
+        RefusedError: With the status of the answer and what is wrong.
+    """
+    if not isinstance(event, dict):
+        raise RefusedError(400, "the body is no JSON object")
+    if event.get("type") != "track":
+        raise RefusedError(400, "type is not track")
+    _check_name(event)
+    _check_id(event, "visitorId")
+    if type(event.get("timestamp")) is not int:
+        raise RefusedError(400, "timestamp is no integer")
+    _check_object(event, "properties")
+    if not isinstance(event.get("context"), dict) and (switches.require_context or event.get("context") is not None):
+        raise RefusedError(400, "context is no object")
+    if switches.refuse_invalid_account and "accountId" in event and normal_id(event["accountId"]) is None:
+        raise RefusedError(400, "accountId is invalid")
+
+
 def check_event(event: object, switches: Switches) -> None:
     """Refuse an event that Pendo would not take.
 
@@ -146,10 +184,14 @@ def _check_object(event: dict[str, Any], field: str) -> None:
         raise RefusedError(400, f"{field} is no object")
 
 
-def _check_track(event: dict[str, Any], switches: Switches) -> None:
+def _check_name(event: dict[str, Any]) -> None:
     name = event.get("event")
     if not isinstance(name, str) or not name.strip():
         raise RefusedError(400, "event is missing or no text")
+
+
+def _check_track(event: dict[str, Any], switches: Switches) -> None:
+    _check_name(event)
     _check_object(event, "properties")
     account = _object(event.get("properties")).get("groupId")
     if switches.refuse_invalid_account and account is not None and normal_id(account) is None:

@@ -3,7 +3,7 @@
     POST   /_sim/faults    a rule, or a list of them: answers {"rules": [number, …]}
     GET    /_sim/faults    the rules in force
     DELETE /_sim/faults    all rules, or with ?rule=N one
-    POST   /_sim/key       {"api_key": …, "integration_key": …}, either may be absent
+    POST   /_sim/key       {"api_key": …, "track_event_secret": …, "integration_key": …}, each may be absent
     POST   /_sim/latency   {"median_s": …, "p99_s": …, "seed": …}; without p99_s it is constant
     GET    /_sim/state     visitors, accounts, track events, counts
     GET    /_sim/log       requests in the order of arrival; with ?since=N those after number N
@@ -30,6 +30,7 @@ class Controlled(Protocol):
     """What can be seen and changed of a simulator."""
 
     api_key: str
+    track_event_secret: str
     integration_key: str
     latency: Latency
     faults: Faults
@@ -109,9 +110,17 @@ class Control:
             return {}
         return {} if self._simulator.faults.remove(int(query["rule"])) else None
 
-    def _change_keys(self, *, api_key: str | None = None, integration_key: str | None = None) -> dict[str, Any]:
-        self._simulator.api_key = api_key or self._simulator.api_key
-        self._simulator.integration_key = integration_key or self._simulator.integration_key
+    def _change_keys(
+        self,
+        *,
+        api_key: str | None = None,
+        track_event_secret: str | None = None,
+        integration_key: str | None = None,
+    ) -> dict[str, Any]:
+        simulator = self._simulator
+        simulator.api_key = api_key or simulator.api_key
+        simulator.track_event_secret = track_event_secret or simulator.track_event_secret
+        simulator.integration_key = integration_key or simulator.integration_key
         return {}
 
     def _reset(self) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Rule:
     Attributes:
         message_id: Only requests with this `messageId`.
         id: Only requests of this visitor or account.
-        route: Only requests to this route: `segmentio`, `token`, `visitor`, `account`.
+        route: Only requests to this route: `segmentio`, `track`, `token`, `visitor`, `account`.
         script: Answers used in turn, one a request; when they are used up the rule no longer acts.
         rate: Without a script: the share of the requests that get `answer`.
         answer: See `rate`.

@@ -26,11 +26,11 @@ class Entry:
 
     Attributes:
         seq: From 1, in the order of arrival.
-        route: `segmentio`, `token`, `visitor`, `account` or `unknown`.
+        route: `segmentio`, `track`, `token`, `visitor`, `account` or `unknown`.
         method: HTTP's.
         message_id: Of the event, as far as it could be read; likewise `type`, `visitor` and `account`.
         in_flight: How many requests were in flight when it arrived, itself included.
-        lane_in_flight: How many of them were its visitor's; 0 without a visitor.
+        lane_in_flight: How many of them were its visitor's on the same route; 0 without a visitor.
         account_conflict: Whether a group of the same account with other traits was in flight when it arrived.
         body_bytes: The body's size.
         body_hash: Of the body's bytes.
@@ -65,7 +65,7 @@ class RequestLog:
     def __init__(self, *, max_entries: int | None, keep_bodies: bool) -> None:
         self._entries: deque[Entry] = deque(maxlen=max_entries)
         self._keep_bodies = keep_bodies
-        self._lanes: Counter[str] = Counter()
+        self._lanes: Counter[tuple[str, str]] = Counter()
         self._account_states: dict[str, list[bytes | None]] = {}
         self.in_flight = 0
         self.clear()
@@ -103,7 +103,7 @@ class RequestLog:
             visitor=facts.visitor,
             account=facts.account,
             in_flight=self.in_flight,
-            lane_in_flight=self._enter_lane(facts.visitor),
+            lane_in_flight=self._enter_lane(route, facts.visitor),
             account_conflict=self._enter_account(facts),
             body_bytes=len(body),
             body_hash=blake2b(body, digest_size=_HASH_BYTES).hexdigest(),
@@ -120,7 +120,7 @@ class RequestLog:
         self.in_flight -= 1
         self.by_status[str(status)] += 1
         self.by_route[entry.route] += 1
-        self._leave(facts)
+        self._leave(entry.route, facts)
 
     def counts(self) -> dict[str, Any]:
         """Return all counts."""
@@ -135,11 +135,12 @@ class RequestLog:
             "account_conflicts": self.account_conflicts,
         }
 
-    def _enter_lane(self, visitor: str | None) -> int:
+    def _enter_lane(self, route: str, visitor: str | None) -> int:
         if visitor is None:
             return 0
-        self._lanes[visitor] += 1
-        in_flight = self._lanes[visitor]
+        lane = (route, visitor)
+        self._lanes[lane] += 1
+        in_flight = self._lanes[lane]
         self.max_lane_in_flight = max(self.max_lane_in_flight, in_flight)
         self.lane_overlaps += in_flight > 1
         return in_flight
@@ -153,11 +154,12 @@ class RequestLog:
         self.account_conflicts += conflict
         return conflict
 
-    def _leave(self, facts: Facts) -> None:
+    def _leave(self, route: str, facts: Facts) -> None:
         if facts.visitor is not None:
-            self._lanes[facts.visitor] -= 1
-            if not self._lanes[facts.visitor]:
-                del self._lanes[facts.visitor]
+            lane = (route, facts.visitor)
+            self._lanes[lane] -= 1
+            if not self._lanes[lane]:
+                del self._lanes[lane]
         if facts.type == "group" and facts.account is not None:
             states = self._account_states[facts.account]
             states.remove(facts.state)

@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from consumer.sandbox.simulator_checks import Facts, Switches
 
+# Pendo: track events older than this are not processed, though they are answered with success.
+MAX_AGE_MS: Final = 7 * 24 * 3600 * 1000
+
 # Pendo files what its Segment integration sends under this group of metadata.
 METADATA_GROUP: Final = "segment.io"
 
@@ -58,6 +61,7 @@ class Store:
 
     def __init__(self, switches: Switches, *, max_events: int | None, keep_message_ids: bool) -> None:
         self._keep_nulls = switches.keep_nulls
+        self._file_future = switches.file_future
         self._keep_message_ids = keep_message_ids
         self.visitors: dict[str, Entity] = {}
         self.accounts: dict[str, Entity] = {}
@@ -89,6 +93,18 @@ class Store:
             case _:
                 self.events.append(_track_event(event, facts))
 
+    def keep_track_event(self, event: dict[str, Any], facts: Facts) -> None:
+        """Keep what the Track Events API took; older than 7 days it is counted, and filed nowhere."""
+        self.accepted_types["track"] += 1
+        if facts.visitor is None:
+            return
+        visitor = _entity(self.visitors, facts.visitor)
+        if facts.account is not None:
+            self._link(visitor, facts.account)
+        age_ms = _now_ms() - event["timestamp"]
+        if age_ms <= MAX_AGE_MS and (age_ms >= 0 or self._file_future):
+            self.events.append(_track_event(event, facts))
+
     def _link(self, visitor: Entity, account: str) -> None:
         _entity(self.accounts, account)
         if account in visitor.accounts:
@@ -116,8 +132,12 @@ def _without_objects(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     return value
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _entity(entities: dict[str, Entity], id_: str) -> Entity:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = _now_ms()
     entity = entities.get(id_)
     if entity is None:
         entity = entities[id_] = Entity(id_, now_ms, now_ms)

@@ -27,6 +27,7 @@ _PARTITIONS: Final = 4
 _SESSION_TIMEOUT_S: Final = "6"
 
 _API_KEY: Final = "sandbox-api-key"
+_TRACK_EVENT_SECRET: Final = "sandbox-track-event-secret"  # noqa: S105 - of the sandbox
 
 # A second for the simulator; for the service its own deadline of 25 s and a little more.
 _SIMULATOR_END_S: Final = 1.0
@@ -99,7 +100,8 @@ class Stage:
         return await end_child(self._service, _SERVICE_END_S)
 
     async def _start_simulator(self, exits: AsyncExitStack) -> None:
-        command = (sys.executable, "-m", "consumer.sandbox.simulator", "--api-key", _API_KEY)
+        credentials = ("--api-key", _API_KEY, "--track-event-secret", _TRACK_EVENT_SECRET)
+        command = (sys.executable, "-m", "consumer.sandbox.simulator", *credentials)
         process = await start_child(*command, output=PIPE)
         exits.push_async_callback(end_child, process, _SIMULATOR_END_S)
         if process.stdout is None:
@@ -142,6 +144,7 @@ class Stage:
             "PENDO__DATA_URL": self.pendo_url,
             "PENDO__API_URL": self.pendo_url,
             "PENDO__API_KEY": _API_KEY,
+            "PENDO__TRACK_EVENT_SECRET": _TRACK_EVENT_SECRET,
             "HTTP__HOST": "127.0.0.1",
             "HTTP__PORT": str(port),
         } | self._settings

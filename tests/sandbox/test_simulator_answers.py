@@ -1,7 +1,9 @@
 """What the simulated Pendo answers when nothing is wrong with it, and what it keeps."""
 
+import asyncio
 import io
 import json
+import time
 from typing import Any
 
 import aiohttp
@@ -9,6 +11,7 @@ import pytest
 
 from consumer.sandbox.simulator import Keep, Simulator
 from consumer.sandbox.simulator_checks import MAX_BODY_BYTES, Switches
+from consumer.sandbox.simulator_faults import Answer, Rule
 
 JSON = {"Content-Type": "application/json"}
 KEY = {"x-pendo-integration-key": "sandbox-integration-key"}
@@ -44,6 +47,104 @@ def group(**changed: Any) -> dict[str, Any]:
 def track(**changed: Any) -> dict[str, Any]:
     event = {"type": "track", "userId": "ann", "event": "Signed up", "messageId": "m-3"}
     return event | {"timestamp": "2025-01-02T03:04:05.678Z", "properties": {"groupId": "acme", "n": 1}} | changed
+
+
+def track_event(**changed: Any) -> dict[str, Any]:
+    """As the documentation of the Track Events API has it; now."""
+    event = {"type": "track", "event": "Registered", "visitorId": "ann", "accountId": "acme"}
+    at = {"timestamp": time.time_ns() // 1_000_000, "properties": {"plan": "Pro"}, "context": {"ip": "76.253.187.23"}}
+    return event | at | changed
+
+
+async def post_track(pendo: Simulator, event: Any, **changed: Any) -> tuple[int, bytes]:
+    secret = changed.pop("secret", pendo.track_event_secret)
+    headers = JSON | {pendo.switches.track_header: secret}
+    return await post(pendo, event, **({"path": "/data/track", "headers": headers} | changed))
+
+
+async def test_the_track_events_api_files_an_event_of_a_visitor_and_an_account() -> None:
+    """The answer is 200 with nothing in it; numbers as ids are turned into text."""
+    async with Simulator() as pendo:
+        assert await post_track(pendo, track_event()) == (200, b"")
+        assert await post_track(pendo, track_event(visitorId=7, accountId=8, context={}, properties=None)) == (200, b"")
+        first, second = pendo.store.events
+        assert pendo.store.visitors["ann"].accounts == ["acme"]
+        assert {entry.route for entry in pendo.log} == {"track"}
+    assert (first.name, first.visitor, first.account) == ("Registered", "ann", "acme")
+    assert first.properties == {"plan": "Pro"}
+    assert isinstance(first.timestamp, int)
+    assert (second.visitor, second.account, second.properties) == ("7", "8", {})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(track_event(type=type_) for type_ in (None, "page", 5)),
+        *(track_event(event=name) for name in (None, " ", 5)),
+        *(track_event(visitorId=id_) for id_ in (None, "", "::", True, {"a": 1}, "VISITOR-UNIQUE-ID")),
+        *(track_event(timestamp=at) for at in (None, "2026-01-01T00:00:00Z", "1524069206000", 1524069206000.5, True)),
+        track_event(properties=[1]),
+        *(track_event(context=context) for context in (None, ["a"], "x")),
+        [track_event()],
+        5,
+        None,
+    ],
+)
+async def test_the_track_events_api_refuses_what_is_missing_or_of_the_wrong_type(event: Any) -> None:
+    """Two events a request are not taken either."""
+    async with Simulator() as pendo:
+        assert await post_track(pendo, event) == (400, b"")
+        assert not pendo.store.events
+
+
+@pytest.mark.parametrize("header", ["x-pendo-integration-key", "x-pendo-track-event-secret"])
+async def test_the_track_events_api_takes_the_shared_secret_in_one_header(header: str) -> None:
+    """Neither another secret nor another header, nor none."""
+    async with Simulator(switches=Switches(track_header=header)) as pendo:
+        assert await post_track(pendo, track_event()) == (200, b"")
+        assert await post_track(pendo, track_event(), secret="other") == (403, b"")
+        other = JSON | {"x-other": pendo.track_event_secret}
+        assert await post_track(pendo, track_event(), headers=other) == (403, b"")
+        assert await post_track(pendo, track_event(), headers=JSON) == (403, b"")
+
+
+async def test_method_type_and_size_are_checked_on_the_track_events_api_too() -> None:
+    async with Simulator() as pendo:
+        secret = {pendo.switches.track_header: pendo.track_event_secret}
+        assert (await post_track(pendo, track_event(), method="PUT"))[0] == 405
+        assert (await post_track(pendo, track_event(), headers=secret | {"Content-Type": "text/plain"}))[0] == 415
+        assert (await post_track(pendo, track_event(properties={"a": "x" * MAX_BODY_BYTES})))[0] == 413
+
+
+async def test_track_events_older_than_seven_days_are_answered_with_200_and_not_processed() -> None:
+    """Those to come are, or by a switch are not."""
+    now_ms, day_ms = time.time_ns() // 1_000_000, 24 * 3600 * 1000
+    for file_future in (True, False):
+        async with Simulator(switches=Switches(file_future=file_future)) as pendo:
+            for days in (-6.9, -7.1, 1):
+                assert await post_track(pendo, track_event(timestamp=now_ms + int(days * day_ms))) == (200, b"")
+            assert len(pendo.store.events) == (2 if file_future else 1)
+            assert pendo.store.accepted_types == {"track": 3}
+
+
+async def test_what_is_open_of_the_track_events_api_can_be_switched() -> None:
+    """An account that Pendo would not take; a body without a context."""
+    event = track_event(accountId=True)
+    del event["context"]
+    async with Simulator(switches=Switches(require_context=False)) as pendo:
+        assert (await post_track(pendo, event))[0] == 200
+        assert pendo.store.events[0].account is None
+    async with Simulator(switches=Switches(require_context=False, refuse_invalid_account=True)) as pendo:
+        assert (await post_track(pendo, event))[0] == 400
+
+
+async def test_one_visitor_on_two_routes_is_no_overlap() -> None:
+    """Facts never wait for state on another endpoint."""
+    async with Simulator() as pendo:
+        pendo.faults.add(Rule(answer=Answer(delay_s=0.2)))
+        await asyncio.gather(post(pendo, identify()), post_track(pendo, track_event()))
+        counts = pendo.log.counts()
+    assert (counts["max_in_flight"], counts["max_lane_in_flight"], counts["lane_overlaps"]) == (2, 1, 0)
 
 
 async def test_an_accepted_event_is_answered_with_200_and_nothing() -> None:
