@@ -175,6 +175,12 @@ RECORDS_EXPIRED = Metric(
 RECORDS_UNKEYED = Metric(
     "records_unkeyed_total", Kind.COUNTER, "Records without a key: order across pods needs the visitor as the key."
 )
+WARNINGS = Metric(
+    "warnings_total",
+    Kind.COUNTER,
+    "Events of which Pendo takes something, but will not show it: `map` says of an event what, and why.",
+    ("kind",),
+)
 COMMITS = Metric("commits_total", Kind.COUNTER, "Commits by result; failed ones are repeated.", ("result",))
 BUILD_INFO = Metric("build_info", Kind.GAUGE, "1, with the version as a label.", ("version",))
 

@@ -1,4 +1,4 @@
-"""What can become of an event: two closed sets, shared by metrics, dead letters and the `map` command.
+"""What can become of an event: closed sets, shared by metrics, dead letters and the `map` command.
 
 The words are a promise to dashboards and scripts; nothing here knows how an outcome comes about.
 """
@@ -48,6 +48,17 @@ class Reason(StrEnum):
     EXHAUSTED = "exhausted"
     BLOCKING = "blocking"
     OPERATOR = "operator"
+
+
+class WarningKind(StrEnum):
+    """What Pendo will take of a request, but not show."""
+
+    OLD = "old"
+    LARGE = "large"
+    LONG_NAME = "long_name"
+    NO_ACCOUNT = "no_account"
+    IGNORED_VALUE = "ignored_value"
+    NAME_COLLISION = "name_collision"
 
 
 class EventType(StrEnum):

@@ -26,6 +26,7 @@ PROMISED = {
     "rebalances_total": (),
     "records_expired_total": (),
     "records_unkeyed_total": (),
+    "warnings_total": ("kind",),
 }
 """Of the interface, what has a meaning yet; `build_info` apart, whose labels are ours."""
 

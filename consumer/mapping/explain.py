@@ -11,6 +11,7 @@ import orjson
 
 from consumer.mapping.result import Ended
 from consumer.mapping.router import Router
+from consumer.mapping.visibility import message
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Request, Route
 from consumer.segment.decode import decode
@@ -59,7 +60,7 @@ def _explain_sent(event: Event, request: Request, describe: Describe) -> dict[st
                 "body": orjson.loads(request.body),
             }
         ],
-        "warnings": [],
+        "warnings": [{"kind": each.kind.value, "message": message(each)} for each in request.warnings],
     }
 
 

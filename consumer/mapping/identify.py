@@ -7,16 +7,18 @@ from typing import Any
 
 from consumer.mapping import segmentio, shape
 from consumer.mapping.state import state_of
+from consumer.mapping.visibility import Visibility
 from consumer.pendo.requests import Request
 from consumer.segment.events import Event
 
 
-def map_identify(event: Event, visitor: str, *, with_values: bool = False) -> Request:
+def map_identify(event: Event, visitor: str, *, visibility: Visibility, with_values: bool = False) -> Request:
     """Map an identify to the Segment endpoint.
 
     Args:
         event: As it came.
         visitor: The visitor's id as text.
+        visibility: Says what Pendo will not show.
         with_values: Whether the traits' values are to be compared with what was delivered.
 
     Raises:
@@ -29,7 +31,8 @@ def map_identify(event: Event, visitor: str, *, with_values: bool = False) -> Re
     adopted = fields is not event.fields
     traits = fields["traits"] if adopted else traits
     state = state_of(event, "visitor", visitor, traits, with_values=with_values, adopted=adopted)
-    return segmentio.to_request(event, fields, visitor, state=state)
+    warnings = visibility.of_metadata(state.fields, traits) if traits else ()
+    return segmentio.to_request(event, fields, visitor, state=state, warnings=warnings)
 
 
 def _with_context_traits(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,15 +5,19 @@ In comes an event, out comes a request or the way the event ends. It must not kn
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from time import time
 from typing import Final, assert_never
 
 from consumer.errors import ConfigError, RejectedError
+from consumer.mapping import shape
 from consumer.mapping.group import map_group
 from consumer.mapping.identify import map_identify
-from consumer.mapping.page import map_page
+from consumer.mapping.page import map_page, page_name
 from consumer.mapping.result import Ended, Mapped
-from consumer.mapping.screen import map_screen
+from consumer.mapping.screen import map_screen, screen_name
 from consumer.mapping.track import map_track
+from consumer.mapping.track_events import map_track_event
+from consumer.mapping.visibility import Visibility
 from consumer.mapping.visitor import Anonymous, visitor_of
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Request, Route
@@ -35,17 +39,24 @@ class Router:
         routes: By which route each type goes; none, or no entry, is `off`.
         anonymous: What becomes of an event with an anonymousId alone.
         with_values: Whether requests tell the values of traits, to be compared with what was delivered.
+        clock: Seconds since the epoch.
 
     Raises:
         ConfigError: A type cannot go by the route it is given.
     """
 
     def __init__(
-        self, routes: Mapping[EventType, Route | None], anonymous: Anonymous, *, with_values: bool = False
+        self,
+        routes: Mapping[EventType, Route | None],
+        anonymous: Anonymous,
+        *,
+        with_values: bool = False,
+        clock: Callable[[], float] = time,
     ) -> None:
         self._anonymous: Final[Anonymous] = anonymous
+        visibility = Visibility(clock)
         self._mappings: Final = {
-            type_: _mapping(type_, routes.get(type_), with_values=with_values) for type_ in EventType
+            type_: _mapping(type_, routes.get(type_), visibility, with_values=with_values) for type_ in EventType
         }
 
     def map(self, event: Event) -> Mapped:
@@ -67,7 +78,7 @@ class Router:
         return visitor if isinstance(visitor, Ended) else mapping(event, visitor)
 
 
-def _mapping(type_: EventType, route: Route | None, *, with_values: bool) -> MapEvent | Ended:
+def _mapping(type_: EventType, route: Route | None, visibility: Visibility, *, with_values: bool) -> MapEvent | Ended:
     """Choose what is done with the events of one type."""
     if type_ in {EventType.OTHER, EventType.NONE}:
         return UNKNOWN_TYPE
@@ -75,8 +86,10 @@ def _mapping(type_: EventType, route: Route | None, *, with_values: bool) -> Map
         case None:
             return NO_ROUTE
         case Route.SEGMENTIO:
-            mapping = _segmentio(type_, with_values=with_values)
-        case Route.TRACK | Route.METADATA | Route.BULKDELETE:
+            mapping = _segmentio(type_, visibility, with_values=with_values)
+        case Route.TRACK:
+            mapping = _track(type_, visibility)
+        case Route.METADATA | Route.BULKDELETE:
             mapping = None
         case _:
             assert_never(route)
@@ -85,18 +98,24 @@ def _mapping(type_: EventType, route: Route | None, *, with_values: bool) -> Map
     return mapping
 
 
-def _segmentio(type_: EventType, *, with_values: bool) -> MapEvent | None:
+def _track(type_: EventType, visibility: Visibility) -> MapEvent | None:
+    names = {EventType.TRACK: shape.event_name, EventType.PAGE: page_name, EventType.SCREEN: screen_name}
+    name_of = names.get(type_)
+    return partial(map_track_event, name_of=name_of, visibility=visibility) if name_of else None
+
+
+def _segmentio(type_: EventType, visibility: Visibility, *, with_values: bool) -> MapEvent | None:
     match type_:
         case EventType.IDENTIFY:
-            return partial(map_identify, with_values=with_values)
+            return partial(map_identify, visibility=visibility, with_values=with_values)
         case EventType.GROUP:
-            return partial(map_group, with_values=with_values)
+            return partial(map_group, visibility=visibility, with_values=with_values)
         case EventType.TRACK:
-            return map_track
+            return partial(map_track, visibility=visibility)
         case EventType.PAGE:
-            return map_page
+            return partial(map_page, visibility=visibility)
         case EventType.SCREEN:
-            return map_screen
+            return partial(map_screen, visibility=visibility)
         case EventType.ALIAS | EventType.DELETE | EventType.OTHER | EventType.NONE:
             return None
         case _:

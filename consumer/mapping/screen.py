@@ -6,19 +6,19 @@ In comes an event, out comes a request. It must not know how it is delivered.
 from typing import Any
 
 from consumer.mapping import segmentio, shape
+from consumer.mapping.visibility import Visibility
 from consumer.pendo.requests import Request
 from consumer.segment.events import Event
 
 
-def map_screen(event: Event, visitor: str) -> Request:
+def map_screen(event: Event, visitor: str, *, visibility: Visibility) -> Request:
     """Map a screen to the Segment endpoint.
 
     Raises:
         RejectedError: Its name or category is no text, or its properties are no object.
     """
     fields = segmentio.as_track(event.fields, screen_name(event.fields))
-    fields = segmentio.with_account(fields, shape.properties(fields))
-    return segmentio.to_request(event, fields, visitor)
+    return segmentio.to_track_request(event, fields, visitor, visibility)
 
 
 def screen_name(fields: dict[str, Any]) -> str:

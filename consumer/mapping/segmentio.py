@@ -5,9 +5,11 @@ In come an event and the fields that are to go out, out comes the request. It mu
 
 from typing import Any, Final
 
+from consumer.mapping import shape
 from consumer.mapping.encode import encode
 from consumer.mapping.ids import pendo_id
-from consumer.mapping.visitor import is_anonymous
+from consumer.mapping.visibility import Visibility, Warnings, size_bytes_of
+from consumer.mapping.visitor import account_of_fact, is_anonymous
 from consumer.pendo.requests import Request, Route, State
 from consumer.segment.events import Event
 
@@ -26,6 +28,7 @@ def to_request(
     account: str | None = None,
     state_hash: int = 0,
     state: State | None = None,
+    warnings: Warnings = (),
 ) -> Request:
     """Build the request; an event whose fields are unchanged goes out as the very bytes that came.
 
@@ -36,6 +39,7 @@ def to_request(
         account: For a group the account's id.
         state_hash: For a group a hash of its traits.
         state: For an identify or a group what it says.
+        warnings: What Pendo will not show.
     """
     if is_anonymous(fields, visitor):
         fields = {**fields, "userId": visitor}
@@ -43,7 +47,21 @@ def to_request(
         fields = {key: value for key, value in fields.items() if key != WRITE_KEY}
     body = event.raw if event.raw is not None and fields is event.fields else encode(fields)
     identity = identity_of(event, visitor)
-    return Request(Route.SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state)
+    return Request(Route.SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state, warnings)
+
+
+def to_track_request(event: Event, fields: dict[str, Any], visitor: str, visibility: Visibility) -> Request:
+    """Build the request of a track, or of what became one.
+
+    Raises:
+        RejectedError: Its properties are no object.
+    """
+    fields = with_account(fields, shape.properties(fields))
+    properties = fields.get("properties")
+    warnings = visibility.of_track_event(
+        fields, properties, size_bytes_of(event, properties), account_of_fact(fields)
+    ) + visibility.of_event_age(event)
+    return to_request(event, fields, visitor, warnings=warnings)
 
 
 def identity_of(event: Event, visitor: str) -> int:

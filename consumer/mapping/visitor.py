@@ -45,6 +45,19 @@ def is_anonymous(fields: dict[str, Any], visitor: str) -> bool:
     return visitor.startswith(VISITOR_PREFIX) and pendo_id(fields.get("userId")) is None
 
 
+def account_of_fact(fields: dict[str, Any]) -> str | None:
+    """The account of a track, page or screen: `properties.groupId`, else the context's; None where Pendo takes none.
+
+    One of its own that Pendo does not take is not replaced: it does not say that there is none.
+    """
+    properties = fields.get("properties")
+    group_id = properties.get("groupId") if isinstance(properties, dict) else None
+    if group_id is None:
+        context = fields.get("context")
+        group_id = context.get("groupId") if isinstance(context, dict) else None
+    return pendo_id(group_id)
+
+
 def account_of(fields: dict[str, Any]) -> str:
     """Return a group's account id as text.
 

@@ -6,6 +6,8 @@ It knows neither the event it was made from nor the attempt that carries it.
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
+from consumer.outcomes import WarningKind
+
 
 class Route(StrEnum):
     """Pendo's ways in; each has its own gate."""
@@ -44,6 +46,21 @@ class State:
         self.strip = strip
 
 
+class PendoWarning:
+    """One thing that Pendo will take of a request, but not show.
+
+    Attributes:
+        kind: Which rule of Pendo's.
+        about: What of the request, in words for a person: it may name a field, so it is for no log.
+    """
+
+    __slots__ = ("about", "kind")
+
+    def __init__(self, kind: WarningKind, about: str) -> None:
+        self.kind = kind
+        self.about = about
+
+
 class Request:
     """One request to Pendo.
 
@@ -57,9 +74,10 @@ class Request:
             messageId.
         state: For an identify or a group what it says; None for a fact.
         body: JSON, as it goes out.
+        warnings: What Pendo will not show of it.
     """
 
-    __slots__ = ("account", "body", "identity", "lane", "route", "state", "state_hash")
+    __slots__ = ("account", "body", "identity", "lane", "route", "state", "state_hash", "warnings")
 
     def __init__(
         self,
@@ -70,6 +88,7 @@ class Request:
         state_hash: int = 0,
         identity: int = 0,
         state: State | None = None,
+        warnings: tuple[PendoWarning, ...] = (),
     ) -> None:
         self.route = route
         self.lane = lane
@@ -78,6 +97,7 @@ class Request:
         self.state_hash = state_hash
         self.identity = identity
         self.state = state
+        self.warnings = warnings
 
     @property
     def lanes(self) -> list[str]:

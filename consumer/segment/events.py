@@ -16,14 +16,18 @@ class Event:
         fields: The decoded JSON object, never changed in place.
         raw: The event's very bytes when the record's value is this one event; None when it was cut out of an
             array, a batch or an envelope.
+        arrived_ms: When its record arrived in Kafka, milliseconds since the epoch; None when it came in no record.
     """
 
-    __slots__ = ("fields", "raw", "type")
+    __slots__ = ("arrived_ms", "fields", "raw", "type")
 
-    def __init__(self, type_: EventType, fields: dict[str, Any], raw: bytes | None) -> None:
+    def __init__(
+        self, type_: EventType, fields: dict[str, Any], raw: bytes | None, arrived_ms: int | None = None
+    ) -> None:
         self.type = type_
         self.fields = fields
         self.raw = raw
+        self.arrived_ms = arrived_ms
 
     @property
     def message_id(self) -> str | None:

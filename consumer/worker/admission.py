@@ -4,19 +4,21 @@ Records go in; each of their events ends as a delivery, a dead letter or a settl
 await, no task, nothing formatted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
+from consumer import metrics
 from consumer.delivery.lanes import Delivery
 from consumer.delivery.letters import Letters
-from consumer.delivery.tally import Tally
+from consumer.delivery.tally import Counts, Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Record, position
 from consumer.log import get_logger
 from consumer.mapping.result import Ended, Mapped
-from consumer.outcomes import EventType, Outcome, Reason
+from consumer.metrics import Sample
+from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.requests import Request, Route
 from consumer.segment.decode import decode
 from consumer.segment.events import Event, Undecodable
@@ -43,6 +45,7 @@ class Admission:
 
     Attributes:
         unkeyed: Records without a key so far.
+        warnings: Events so far of which Pendo will not show something, by kind.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Admission:
         tally: Tally,
     ) -> None:
         self.unkeyed = 0
+        self.warnings: Counts[WarningKind] = Counts()
         self._envelope_path = envelope_path
         self._mapper = mapper
         self._outlets = outlets
@@ -97,6 +101,7 @@ class Admission:
             self._park_undecodable(element, ticket, index)
             return
         self._tally.received[element.type] += 1
+        element.arrived_ms = ticket.arrived_ms
         try:
             mapped = self._mapper.map(element)
         except Exception as error:  # noqa: BLE001  # whatever a mapping does, the worker stays up
@@ -108,6 +113,8 @@ class Admission:
                 error=type(error).__name__,
             )
         if isinstance(mapped, Request):
+            for warning in mapped.warnings:
+                self.warnings[warning.kind] += 1
             ticket.count_body(mapped.body)
             delivery = Delivery(mapped, ticket, element.type, index, element.message_id)
             self._outlets[mapped.route].add(delivery)
@@ -115,6 +122,12 @@ class Admission:
             self._park(element, mapped, ticket, index)
         else:
             ticket.settle(element.type, mapped.outcome, mapped.reason)
+
+    def samples(self) -> Iterator[Sample]:
+        """Metrics of what was read."""
+        yield Sample(metrics.RECORDS_UNKEYED, self.unkeyed)
+        for kind in WarningKind:
+            yield Sample(metrics.WARNINGS, self.warnings[kind], (kind.value,))
 
     def _park_undecodable(self, element: Undecodable, ticket: Ticket, index: int | None) -> None:
         letter = DeadLetter(

@@ -1,5 +1,6 @@
 """What the `map` command prints."""
 
+import json
 from typing import Any
 
 from consumer.mapping.explain import explain
@@ -8,7 +9,7 @@ from consumer.outcomes import EventType
 from consumer.pendo.requests import Route
 
 KEYS = ["messageId", "type", "outcome", "reason", "lanes", "requests", "warnings"]
-EVENT = b'{"type":"track","event":"Ran","userId":1.0,"messageId":"m-1"}'
+EVENT = b'{"type":"track","event":"Ran","userId":1.0,"messageId":"m-1","properties":{"groupId":"g"}}'
 
 
 def explained(value: bytes | None, router: Router | None = None) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def test_a_delivered_event_is_printed_with_its_request() -> None:
                     "method": "POST",
                     "url": "https://pendo/segmentio/***",
                     "headers": {"a": "b"},
-                    "body": {"type": "track", "event": "Ran", "userId": 1.0, "messageId": "m-1"},
+                    "body": json.loads(EVENT),
                 }
             ],
             "warnings": [],

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from consumer.segment.events import Event
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(GOLDEN.glob("*.json"))}
 KEYS = {"name", "event", "value", "value_base64", "settings", "expect", "unchanged", "absent"}
+
+NOW_S = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
+"""A day after the captured events: none of them is old."""
 
 ROUTES: dict[EventType, Route | None] = {
     EventType.IDENTIFY: Route.SEGMENTIO,
@@ -43,7 +47,7 @@ def value_of(case: dict[str, Any]) -> bytes:
 def router_of(case: dict[str, Any]) -> Router:
     settings = case.get("settings", {})
     changed = {EventType(type_): route and Route(route) for type_, route in settings.get("routes", {}).items()}
-    return Router(ROUTES | changed, settings.get("anonymous", "skip"))
+    return Router(ROUTES | changed, settings.get("anonymous", "skip"), clock=lambda: NOW_S)
 
 
 def envelope_path_of(case: dict[str, Any]) -> tuple[str, ...]:
@@ -107,9 +111,11 @@ def test_an_event_out_of_an_array_becomes_the_same(case: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if "event" in case], ids=lambda case: case["name"])
 def test_nothing_else_is_changed(case: dict[str, Any]) -> None:
-    """Every top-level field but the documented ones goes out as it came, and none is added but those."""
+    """To the Segment endpoint each top-level field but the documented ones goes as it came, and none else is added."""
     [printed] = explain(value_of(case), (), router_of(case), describe)
     for request in printed["requests"]:
+        if request["route"] != Route.SEGMENTIO:
+            continue
         before, after = case["event"], request["body"]
         changed = {key for key in before.keys() | after.keys() if before.get(key, ...) != after.get(key, ...)}
         assert changed <= {"type", "event", "name", "category", "properties", "traits", "userId", "writeKey"}

@@ -118,6 +118,9 @@ def test_a_type_without_a_route_is_skipped(type_: EventType) -> None:
         (EventType.ALIAS, Route.SEGMENTIO),
         (EventType.DELETE, Route.SEGMENTIO),
         (EventType.IDENTIFY, Route.BULKDELETE),
+        (EventType.IDENTIFY, Route.TRACK),
+        (EventType.GROUP, Route.TRACK),
+        (EventType.DELETE, Route.TRACK),
         (EventType.TRACK, Route.METADATA),
     ],
 )

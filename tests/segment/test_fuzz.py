@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 import orjson
@@ -11,14 +12,19 @@ from hypothesis import strategies as st
 from consumer.mapping.result import Ended
 from consumer.mapping.router import Router
 from consumer.mapping.visitor import Anonymous
-from consumer.outcomes import EventType, Outcome, Reason
+from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.requests import Request, Route
+from consumer.sandbox.simulator_checks import Switches, check_track_event
 from consumer.segment.decode import BOM, decode
 from consumer.segment.events import Event, Undecodable
 
 CALLS = ("identify", "group", "track", "page", "screen")
 ROUTES = {EventType(call): Route.SEGMENTIO for call in CALLS}
-ROUTERS = {mode: Router(ROUTES, mode) for mode in ("skip", "visitor")}
+NOW_S = 1_772_409_600.0
+NEW_FROM_MS = int(NOW_S * 1000) - 7 * 24 * 3600 * 1000
+BY_TRACK = ROUTES | dict.fromkeys((EventType.TRACK, EventType.PAGE, EventType.SCREEN), Route.TRACK)
+ROUTERS = {mode: Router(ROUTES, mode, clock=lambda: NOW_S) for mode in ("skip", "visitor")}
+TRACK_ROUTERS = {mode: Router(BY_TRACK, mode, clock=lambda: NOW_S) for mode in ("skip", "visitor")}
 ENDS = {
     Outcome.FILTERED: {Reason.INTEGRATIONS},
     Outcome.SKIPPED: {Reason.ANONYMOUS, Reason.NO_ROUTE, Reason.UNKNOWN_TYPE},
@@ -44,12 +50,22 @@ JSON = st.recursive(
 )
 CONTEXTS = JSON | st.fixed_dictionaries({}, optional={"groupId": JSON, "traits": JSON})
 INTEGRATIONS = JSON | st.dictionaries(st.sampled_from(["All", "all", "Pendo", "pendo"]), SCALARS)
+TIMES = st.integers(10**11, 2 * 10**12) | st.sampled_from(
+    ["2019-06-21T17:35:47.404Z", "2026-02-22T23:59:59.999Z", "2026-02-23T00:00:00Z", "2026-02-26T01:00:00+14:00"]
+)
+PROPERTIES = st.dictionaries(
+    st.sampled_from(["groupId", "plan", "a b", "__a__", "x" * 33]),
+    JSON | st.sampled_from(["x" * 400, "é" * 300]),
+    max_size=4,
+)
 IDS = SCALARS | st.sampled_from(["u-1", "u-2"])
 EVENTS = st.fixed_dictionaries(
     {"type": st.sampled_from([*CALLS, "alias", "delete", "audience"])},
     optional={
         **dict.fromkeys(("userId", "anonymousId", "groupId"), IDS | JSON),
-        **dict.fromkeys(("traits", "properties", "messageId", "timestamp", "writeKey", "batch", "odd"), JSON),
+        **dict.fromkeys(("traits", "messageId", "writeKey", "batch", "odd"), JSON),
+        **dict.fromkeys(("timestamp", "receivedAt"), JSON | TIMES),
+        "properties": JSON | PROPERTIES,
         **dict.fromkeys(("event", "name", "category"), st.text(max_size=5) | JSON),
         "context": CONTEXTS,
         "integrations": INTEGRATIONS,
@@ -78,6 +94,8 @@ def swallow(value: bytes, *path: str) -> None:
         else:
             request = outcome_of(element, "visitor")
             assert request is None or isinstance(orjson.loads(request.body), dict)
+            by_track = TRACK_ROUTERS["visitor"].map(element)
+            assert isinstance(by_track, Ended) or isinstance(orjson.loads(by_track.body), dict)
 
 
 @settings(max_examples=300, deadline=None)
@@ -115,6 +133,42 @@ def test_any_json_in_every_field_gives_a_request_or_a_reason(fields: dict[str, A
     assert "writeKey" not in body
     if not changed:
         assert request.body is raw
+
+
+@settings(max_examples=500, deadline=None)
+@given(EVENTS, MODES)
+def test_any_json_by_the_track_events_api_gives_what_pendo_takes_or_a_reason(
+    fields: dict[str, Any], mode: Anonymous
+) -> None:
+    """The simulator takes every body; an event that ends does so as on the other route; warnings fit what goes out."""
+    [event] = decode(json.dumps(fields).encode()).elements
+    assert isinstance(event, Event)
+    mapped, other = TRACK_ROUTERS[mode].map(event), ROUTERS[mode].map(event)
+    if isinstance(mapped, Ended) or isinstance(other, Ended):
+        assert isinstance(mapped, Ended)
+        assert isinstance(other, Ended)
+        assert (mapped.outcome, mapped.reason, mapped.message) == (other.outcome, other.reason, other.message)
+        return
+    assert (mapped.lane, mapped.identity) == (other.lane, other.identity)
+    warned = {warning.kind for warning in mapped.warnings}
+    assert warned - {WarningKind.LARGE} == {warning.kind for warning in other.warnings} - {WarningKind.LARGE}
+    if mapped.route is Route.TRACK:
+        body = orjson.loads(mapped.body)
+        check_track_event(body, Switches(refuse_invalid_account=True))
+        assert warned == warnings_of(body)
+
+
+def warnings_of(body: dict[str, Any]) -> set[WarningKind]:
+    """What Pendo will not show of a track event, by its body alone."""
+    names = body["properties"].keys()
+    shown = [n for n in names if re.fullmatch(r"[A-Za-z_]\w{0,31}", n, re.ASCII) and not n[:2] == n[-2:] == "__"]
+    found = {
+        WarningKind.LARGE: len(orjson.dumps(body["properties"])) > 512,
+        WarningKind.LONG_NAME: len(shown) < len(names),
+        WarningKind.NO_ACCOUNT: "accountId" not in body,
+        WarningKind.OLD: body["timestamp"] < NEW_FROM_MS,
+    }
+    return {kind for kind, holds in found.items() if holds}
 
 
 @settings(max_examples=30, deadline=None)

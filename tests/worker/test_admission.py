@@ -13,8 +13,8 @@ from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.progress import Progress
 from consumer.mapping.result import Ended, Mapped
-from consumer.outcomes import EventType, Outcome, Reason
-from consumer.pendo.requests import Request, Route
+from consumer.outcomes import EventType, Outcome, Reason, WarningKind
+from consumer.pendo.requests import PendoWarning, Request, Route
 from consumer.segment.events import Event
 from consumer.worker.admission import Admission
 
@@ -46,6 +46,9 @@ class Mapper:
                 return Ended(Outcome.DEAD_LETTERED, Reason.INVALID_ID, "no usable id")
             case "raise":
                 raise ZeroDivisionError("with an email in its text: a@b.example")
+            case "warned":
+                warnings = tuple(PendoWarning(WarningKind(kind), "") for kind in event.fields["kinds"])
+                return Request(Route.TRACK, "visitor:1", str(event.arrived_ms).encode(), warnings=warnings)
             case "other":
                 return Request(Route.SEGMENTIO, "visitor:1", b"another body")
             case _:
@@ -79,13 +82,13 @@ class Bench:
 
     def __init__(self, envelope_path: tuple[str, ...] = ()) -> None:
         self.tally = Tally()
-        self.outlet = Outlet()
+        self.outlet, self.other_outlet = Outlet(), Outlet()
         self.letters = Letters()
         self.progress = Progress("events", 0, 0)
         self.admission = Admission(
             envelope_path=envelope_path,
             mapper=Mapper(),
-            outlets={Route.SEGMENTIO: self.outlet},
+            outlets={Route.SEGMENTIO: self.outlet, Route.TRACK: self.other_outlet},
             letters=self.letters,
             tally=self.tally,
         )
@@ -293,3 +296,32 @@ def test_an_event_that_is_not_for_pendo_is_settled_at_once_with_its_reason(bench
     bench.admit(dumped(event("skip")))
     assert bench.tally.settled == {(EventType.TRACK, Outcome.SKIPPED, Reason.NO_ROUTE): 1}
     assert bench.progress.watermark == 1
+
+
+def warned(*kinds: str) -> bytes:
+    return json.dumps({"type": "track", "event": "warned", "kinds": kinds}).encode()
+
+
+def test_warnings_are_counted_by_kind_and_end_no_event() -> None:
+    """An event may have several; what has none counts nowhere, and every kind is shown from the beginning."""
+    bench = Bench()
+    bench.admit(warned("old", "large"), warned("old"), warned(), b'{"type":"track"}')
+    assert bench.admission.warnings == {WarningKind.OLD: 2, WarningKind.LARGE: 1}
+    assert len(bench.outlet.taken) + len(bench.other_outlet.taken) == 4
+    shown = {sample.labels: sample.value for sample in bench.admission.samples() if sample.labels}
+    assert shown == {(kind.value,): bench.admission.warnings[kind] for kind in WarningKind}
+
+
+def test_each_delivery_goes_to_its_route() -> None:
+    """And to no other."""
+    bench = Bench()
+    bench.admit(warned(), b'{"type":"track"}')
+    assert [d.request.route for d in bench.other_outlet.taken] == [Route.TRACK]
+    assert [d.request.route for d in bench.outlet.taken] == [Route.SEGMENTIO]
+
+
+def test_an_event_knows_when_its_record_arrived() -> None:
+    """Some carry no time of their own, and Pendo wants one; in an array all arrived with it."""
+    bench = Bench()
+    bench.admit(b"[" + warned() + b"," + warned() + b"]")
+    assert [d.request.body for d in bench.other_outlet.taken] == [str(NOW_MS - 5).encode()] * 2

@@ -1,0 +1,74 @@
+"""What Pendo's Track Events API takes: a track event of few fields, made of a track, a page or a screen.
+
+In comes an event, out comes the request. It must not know how it is delivered. Source of the shape: Pendo's
+documentation of the Track Events API.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from consumer.mapping import shape
+from consumer.mapping.encode import encode
+from consumer.mapping.segmentio import identity_of
+from consumer.mapping.visibility import Visibility
+from consumer.mapping.visitor import account_of_fact
+from consumer.pendo.requests import Request, Route
+from consumer.segment.events import Event
+from consumer.segment.timestamps import timestamp_ms
+
+NameOf = Callable[[dict[str, Any]], str]
+"""Names a track, a page or a screen by its fields; may reject it."""
+
+
+def map_track_event(event: Event, visitor: str, *, name_of: NameOf, visibility: Visibility) -> Request:
+    """Map a track, page or screen to the Track Events API.
+
+    Args:
+        event: As it came.
+        visitor: The visitor's id as text.
+        name_of: Gives the event's name, by its type.
+        visibility: Says what Pendo will not show.
+
+    Raises:
+        RejectedError: Its name is not what it must be, or its properties are no object.
+    """
+    fields = event.fields
+    name = name_of(fields)
+    properties = shape.properties(fields) or {}
+    account = account_of_fact(fields)
+    at_ms = _at_ms(event, visibility)
+    written = encode(properties)
+    body = {
+        "type": "track",
+        "event": name,
+        "visitorId": visitor,
+        "timestamp": at_ms,
+        "properties": orjson.Fragment(written),
+        "context": dict(_context(fields)),
+    }
+    if account is not None:
+        body["accountId"] = account
+    warnings = visibility.of_track_event(fields, properties, len(written), account) + visibility.of_age(at_ms)
+    identity = identity_of(event, visitor)
+    return Request(Route.TRACK, f"visitor:{visitor}", encode(body), identity=identity, warnings=warnings)
+
+
+def _at_ms(event: Event, visibility: Visibility) -> int:
+    """When it happened; else when its record arrived, or now when it came in none: Pendo wants a time."""
+    at_ms = timestamp_ms(event.fields)
+    if at_ms is not None:
+        return at_ms
+    return visibility.now_ms() if event.arrived_ms is None else event.arrived_ms
+
+
+def _context(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The four fields that Pendo takes of a context, as far as they are text."""
+    context = fields.get("context")
+    if not isinstance(context, dict):
+        return
+    page = context.get("page")
+    for place, names in ((context, ("ip", "userAgent")), (page, ("url", "title"))):
+        if isinstance(place, dict):
+            yield from ((name, value) for name in names if isinstance(value := place.get(name), str))
