@@ -3,7 +3,7 @@
 Settings go in, findings come out; nothing is written, created, sent to Pendo as an event, or committed.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,9 +16,15 @@ from consumer.kafka.records import Partition
 from consumer.kafka.sampling import count_unkeyed
 from consumer.kafka.security import client_options
 from consumer.pendo.client import Client
-from consumer.pendo.endpoints import Endpoints
+from consumer.pendo.endpoints import Endpoints, routes_in_use
+from consumer.pendo.requests import Route
 
 UNKEYED_ADVICE: Final = "order across pods needs the visitor's id as the record's key: set it in Segment's destination"
+UNKNOWABLE: Final[Mapping[Route, str]] = {
+    Route.SEGMENTIO: "pendo.api_key",
+    Route.TRACK: "pendo.track_event_secret, and pendo.track_event_header,",
+}
+"""Credentials of the data host, which has nothing that one could ask about them without sending an event."""
 _DAY_MS: Final = 24 * 3600 * 1000
 SHORT_RETENTION_MS: Final = 7 * _DAY_MS
 """A dead letter should outlive a week's holiday."""
@@ -148,19 +154,19 @@ async def _pendo(settings: Settings) -> AsyncIterator[Finding]:
     endpoints = Endpoints.from_settings(pendo)
     client = Client(timeout_s=settings.delivery.request_timeout_s, ca_file=pendo.ca_file, proxy=pendo.proxy)
     async with client:
-        yield await _data_host(client, endpoints)
+        yield await _data_host(client, endpoints, routes_in_use(settings.routes))
         if pendo.integration_key is not None:
             yield await _token(client, endpoints, pendo.integration_key.get_secret_value())
 
 
-async def _data_host(client: Client, endpoints: Endpoints) -> Finding:
+async def _data_host(client: Client, endpoints: Endpoints, routes: Iterable[Route]) -> Finding:
     try:
         await client.get(URL(endpoints.data_url, encoded=True), {})
     except UnreachableError as error:
         message = f"cannot be reached ({error}): check pendo.region, pendo.data_url, proxy and firewall"
         return Finding(ok=False, subject="pendo data host", message=message)
-    message = "answers; whether the API key is right only an event can tell"
-    return Finding(ok=True, subject="pendo data host", message=message)
+    doubts = [f"; whether {UNKNOWABLE[r]} is right only an event can tell" for r in routes if r in UNKNOWABLE]
+    return Finding(ok=True, subject="pendo data host", message="answers" + "".join(doubts))
 
 
 async def _token(client: Client, endpoints: Endpoints, key: str) -> Finding:

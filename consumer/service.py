@@ -8,13 +8,14 @@ import asyncio
 import secrets
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from consumer import __version__, metrics
 from consumer.config.load import Loaded
-from consumer.delivery.engine import memory_of, senders_of
+from consumer.delivery.engine import concurrency_of, memory_of, senders_of
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.routes import Routes
 from consumer.delivery.tally import Tally
@@ -28,9 +29,9 @@ from consumer.kafka.source import Source
 from consumer.log import get_logger
 from consumer.mapping.router import Router
 from consumer.metrics import Exposition, Sample
-from consumer.pendo.client import Client, Target
-from consumer.pendo.endpoints import Endpoints, route_table
-from consumer.pendo.requests import Route
+from consumer.pendo.client import Client
+from consumer.pendo.endpoints import route_table, routes_in_use
+from consumer.pendo.targets import Targets
 from consumer.watch import Watch
 from consumer.web import Web
 from consumer.worker.admission import Admission
@@ -80,15 +81,15 @@ class Service:
             ca_file=settings.pendo.ca_file,
             proxy=settings.pendo.proxy,
         )
-        self._endpoints = Endpoints.from_settings(settings.pendo)
-        self._target = Target(self._client, self._segmentio_url(), self._endpoints.headers(Route.SEGMENTIO))
+        self._targets = Targets(self._client, settings.pendo, routes_in_use(settings.routes))
         self._lease = Lease(settings.kafka.session_timeout_s)
         self._pressure = Pressure(settings.delivery.max_open_events)
         self._routes = self._build_routes()
         self._pause(settings.delivery.paused)
         self._build_worker()
         self._watch = Watch(loaded)
-        self._watch.on_secret("pendo.api_key", self._use_api_key)
+        for key in self._targets.secrets:
+            self._watch.on_secret(key, partial(self._use_credential, key))
         self._watch.on_pause(self._pause)
         token = options.get("sasl_oauth_token_provider")
         if isinstance(token, FixedToken):
@@ -158,20 +159,22 @@ class Service:
         return self._partitions.owned.values()
 
     def _build_routes(self) -> Routes:
-        memory = memory_of(self._settings)
-        segmentio = senders_of(
-            Route.SEGMENTIO,
-            self._settings,
-            memory=memory,
+        """Each with lanes, senders and a gate of its own: none waits for what another's endpoint does."""
+        targets = self._targets.by_route
+        build = partial(
+            senders_of,
+            settings=self._settings,
+            memory=memory_of(self._settings),
             lease=self._lease,
             max_lane=self._pressure.max_lane,
-            post=self._target.post,
             letters=self._letterbox,
+            routes=len(targets),
         )
-        return Routes({Route.SEGMENTIO: segmentio}, self._letterbox, self._lease)
+        senders = {route: build(route, post=target.post) for route, target in targets.items()}
+        return Routes(senders, self._letterbox, self._lease)
 
     def _exposition(self) -> Exposition:
-        return Exposition([self._samples, self._routes.samples, self._lag.samples])
+        return Exposition([self._samples, self._admission.samples, self._routes.samples, self._lag.samples])
 
     def stop(self) -> None:
         """Ask for an orderly end; harmless when repeated."""
@@ -211,8 +214,9 @@ class Service:
             "watch": self._watch.run(),
             "pulse": self._pulse.run(),
         }
-        for senders in self._routes.senders.values():
-            parts[f"senders {senders.route}"] = senders.run(self._settings.delivery.max_concurrency)
+        routes = self._routes.senders
+        for route, senders in routes.items():
+            parts[f"senders {route}"] = senders.run(concurrency_of(self._settings, len(routes)))
         self._tasks = {name: tasks.create_task(part, name=name) for name, part in parts.items()}
 
     async def _drain(self) -> int:
@@ -256,13 +260,9 @@ class Service:
             async with asyncio.timeout(max(deadline - loop.time(), 0.1)):
                 await self._cluster.close()
 
-    def _segmentio_url(self, api_key: SecretStr | None = None) -> str:
-        key = api_key or self._settings.pendo.api_key
-        return self._endpoints.segmentio_url(key.get_secret_value() if key else "")
-
-    def _use_api_key(self, api_key: SecretStr) -> None:
-        self._target.move_to(self._segmentio_url(api_key))
-        self._routes.senders[Route.SEGMENTIO].probe_now()
+    def _use_credential(self, key: str, secret: SecretStr) -> None:
+        for route in self._targets.present(key, secret):
+            self._routes.senders[route].probe_now()
 
     def _pause(self, paused: bool) -> None:  # noqa: FBT001  # a callback
         if paused:
@@ -286,5 +286,4 @@ class Service:
         yield Sample(metrics.LOOP_LAG, self._pulse.lag_s)
         yield Sample(metrics.REBALANCES, self._partitions.rebalances)
         yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expiry.expired)
-        yield Sample(metrics.RECORDS_UNKEYED, self._admission.unkeyed)
         yield Sample(metrics.BUILD_INFO, 1, (__version__,))

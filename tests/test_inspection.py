@@ -1,6 +1,7 @@
 """`check --connect` against real brokers and the simulator: what an operator is told before the first record."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from consumer.config.settings import Settings
-from consumer.inspection import Finding, inspect
+from consumer.inspection import Finding, _pendo, inspect
 from consumer.kafka import cluster
 from consumer.sandbox.broker import EmbeddedBroker, admin_client
 from consumer.sandbox.children import free_port
@@ -114,6 +115,29 @@ async def test_pendo_down_is_told_for_each_host(broker: EmbeddedBroker) -> None:
         assert not ok
         assert "cannot be reached" in message
         assert KEY not in message
+
+
+@pytest.mark.parametrize(
+    ("routes", "secrets"),
+    [
+        ({}, ["pendo.api_key"]),
+        ({"page": "track"}, ["pendo.api_key", "pendo.track_event_secret"]),
+        (
+            {"identify": "off", "group": "off", "track": "track", "page": "track", "screen": "off"},
+            ["pendo.track_event_secret"],
+        ),
+    ],
+)
+async def test_of_each_routes_credential_it_is_said_that_only_an_event_can_tell(
+    pendo: Simulator, routes: dict[str, str], secrets: list[str]
+) -> None:
+    """Of those in use; nothing is sent to find out."""
+    settings = Settings.model_validate({"pendo": {"data_url": pendo.url}, "routes": routes})
+    [host] = [finding async for finding in _pendo(settings)]
+    assert host.ok
+    assert re.findall(r"whether (pendo\.\w+)", host.message) == secrets
+    assert host.message.count("is right only an event can tell") == len(secrets)
+    assert not [entry for entry in pendo.log if entry.method == "POST"]
 
 
 async def test_an_integration_key_that_pendo_refuses_must_be_fixed(broker: EmbeddedBroker, pendo: Simulator) -> None:

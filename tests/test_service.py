@@ -1,6 +1,7 @@
 """The service: what its exit status says of a stop, what a dead part leaves behind, what a changed file begins anew."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +32,9 @@ ENVIRON = {
 }
 
 
-def built(file: Path | None = None) -> Service:
+def built(file: Path | None = None, **more: str) -> Service:
     """A service whose broker is not there."""
-    return Service(load(file, {f"PENDO_CONSUMER_{key}": value for key, value in ENVIRON.items()}))
+    return Service(load(file, {f"PENDO_CONSUMER_{key}": value for key, value in (ENVIRON | more).items()}))
 
 
 class Work:
@@ -60,6 +61,26 @@ async def test_a_stop_in_a_rebalance_tells_whether_something_answered_is_uncommi
     service.stop()
     assert await running == status
     assert progress.released
+
+
+@pytest.mark.timeout(30)
+async def test_each_route_in_use_is_built_and_they_share_what_may_be_in_flight() -> None:
+    """None takes another's part: an endpoint that hangs holds no request of another up."""
+    routed = {"ROUTES__TRACK": "track", "PENDO__TRACK_EVENT_SECRET": "s", "DELIVERY__RATE_LIMIT__TRACK": "5"}
+    limits = {"DELIVERY__MAX_CONCURRENCY": "21"}
+    for environ, routes, each in (({}, [Route.SEGMENTIO], 21), (routed, [Route.SEGMENTIO, Route.TRACK], 10)):
+        service = built(None, **limits, **environ)
+        assert list(service._routes.senders) == routes
+        assert [s.gate.limit._maximum for s in service._routes.senders.values()] == [each] * len(routes)
+        running = asyncio.create_task(service.run())
+        await asyncio.sleep(0.1)
+        senders = [task.get_name() for task in asyncio.all_tasks() if " sender " in task.get_name()]
+        assert Counter(name.partition(" ")[0] for name in senders) == dict.fromkeys(routes, each)
+        service.stop()
+        assert await running == 0
+    service = built(None, **routed)
+    waits = {route: senders.gate.bucket.rate for route, senders in service._routes.senders.items()}
+    assert waits == {Route.SEGMENTIO: None, Route.TRACK: 5.0}
 
 
 class Kafka:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from consumer.config.keys import FILE_SUFFIX, value_of, variable
-from consumer.config.settings import KafkaSecuritySettings, Settings
+from consumer.config.settings import CREDENTIALS, KafkaSecuritySettings, Settings
 from consumer.errors import ConfigError
 
 _FILES = ("kafka.security.ca_file", "kafka.security.cert_file", "kafka.security.key_file", "pendo.ca_file")
@@ -79,8 +79,13 @@ def require_credentials(settings: Settings) -> None:
     Raises:
         ConfigError: Something is missing.
     """
-    users = [type_.value for type_, route in settings.routes.table().items() if route == "segmentio"]
-    if users and settings.pendo.api_key is None:
-        name = variable("pendo.api_key")
-        problem = f"pendo.api_key: is needed by the route segmentio ({', '.join(users)})"
-        raise ConfigError([f"{problem}; set {name}, or {name}{FILE_SUFFIX} to a file's name"])
+    problems = []
+    for route, secret in CREDENTIALS.items():
+        users = [type_.value for type_, taken in settings.routes.table().items() if taken == route]
+        if users and getattr(settings.pendo, secret) is None:
+            key = f"pendo.{secret}"
+            name = variable(key)
+            problem = f"{key}: is needed by the route {route} ({', '.join(users)})"
+            problems.append(f"{problem}; set {name}, or {name}{FILE_SUFFIX} to a file's name")
+    if problems:
+        raise ConfigError(problems)

@@ -14,12 +14,11 @@ from consumer.config import values as v
 from consumer.outcomes import EventType
 
 TAKES_EFFECT: Final = "Takes effect with"
+CREDENTIALS: Final[Mapping[str, str]] = {"segmentio": "api_key", "track": "track_event_secret"}
+"""By route the secret below `pendo` that it logs in with."""
 _ROUTES: Final[Mapping[str, frozenset[str]]] = {
     "identify": frozenset({"metadata"}),
     "group": frozenset({"metadata"}),
-    "track": frozenset({"track"}),
-    "page": frozenset({"track"}),
-    "screen": frozenset({"track"}),
     "delete": frozenset({"bulkdelete"}),
 }
 """Routes of later versions, by event type."""
@@ -122,11 +121,11 @@ class PendoSettings(_Section):
     api_key: v.Secret | None = None
     """Pendo's API key (Settings, Subscription or App settings); needed by the route segmentio."""
     track_event_secret: v.Secret | None = None
-    """Takes effect with the route track: Track Event shared secret (App details)."""
+    """Track Event shared secret (App details); needed by the route track."""
     integration_key: v.Secret | None = None
     """Integration key with write access; `check --connect` verifies it. Needed by no route yet."""
     track_event_header: v.HeaderName = "x-pendo-integration-key"
-    """Takes effect with the route track: the header that carries `track_event_secret`."""
+    """The header that carries `track_event_secret`."""
     metadata_group: Literal["agent", "custom"] = "agent"
     """Takes effect with the route metadata: the group of fields that is written."""
     metadata_create: bool = True
@@ -144,6 +143,7 @@ def _known(event_type: str) -> BeforeValidator:
 
 
 SegmentioOrOff = Literal["segmentio", "off"]
+FactRoute = Annotated[Literal["segmentio", "track", "off"], BeforeValidator(v.off)]
 
 
 class RoutesSettings(_Section):
@@ -153,12 +153,12 @@ class RoutesSettings(_Section):
     """Route of identify events: segmentio or off."""
     group: Annotated[SegmentioOrOff, _known("group")] = "segmentio"
     """Route of group events: segmentio or off."""
-    track: Annotated[SegmentioOrOff, _known("track")] = "segmentio"
-    """Route of track events: segmentio or off."""
-    page: Annotated[SegmentioOrOff, _known("page")] = "segmentio"
-    """Route of page events, which become track events first: segmentio or off."""
-    screen: Annotated[SegmentioOrOff, _known("screen")] = "segmentio"
-    """Route of screen events, which become track events first: segmentio or off."""
+    track: FactRoute = "segmentio"
+    """Route of track events: segmentio, track or off."""
+    page: FactRoute = "segmentio"
+    """Route of page events, which become track events first: segmentio, track or off."""
+    screen: FactRoute = "segmentio"
+    """Route of screen events, which become track events first: segmentio, track or off."""
     alias: Annotated[Literal["off"], _known("alias")] = "off"
     """Pendo cannot merge ids by request: off."""
     delete: Annotated[Literal["off"], _known("delete")] = "off"
@@ -183,7 +183,7 @@ class RateLimitSettings(_Section):
     segmentio: v.PerSecond | None = None
     """Requests a second on the Segment endpoint."""
     track: v.PerSecond | None = None
-    """Takes effect with the route track: requests a second on the Track Events API."""
+    """Requests a second on the Track Events API."""
     metadata: v.PerSecond | None = None
     """Takes effect with the route metadata: requests a second on the Metadata API."""
 
@@ -192,7 +192,7 @@ class DeliverySettings(_Section):
     """How much at once, how long, and when an event is given up."""
 
     max_concurrency: v.Count = 128
-    """Most requests in flight in one pod."""
+    """Most requests in flight in one pod; the routes in use share it evenly."""
     max_open_events: v.Count = 20_000
     """Most events that are read and not settled; with so many, reading pauses."""
     max_open_bytes: v.Size = 64 * 1024 * 1024

@@ -27,8 +27,21 @@ def memory_of(settings: Settings) -> Memory:
     )
 
 
+def concurrency_of(settings: Settings, routes: int) -> int:
+    """Requests that one of so many routes may have in flight: its share of what the pod may, whoever is slow."""
+    return max(1, settings.delivery.max_concurrency // max(1, routes))
+
+
 def senders_of(
-    route: Route, settings: Settings, *, memory: Memory, lease: Lease, max_lane: int, post: Post, letters: Letters
+    route: Route,
+    settings: Settings,
+    *,
+    memory: Memory,
+    lease: Lease,
+    max_lane: int,
+    post: Post,
+    letters: Letters,
+    routes: int = 1,
 ) -> Senders:
     """One route's senders, with their gate.
 
@@ -40,10 +53,11 @@ def senders_of(
         max_lane: Deliveries in one lane from which on its partitions wait.
         post: Sends a body.
         letters: Where dead letters go.
+        routes: How many there are.
     """
     delivery = settings.delivery
     gate = Gate(
-        limit=Limit(delivery.max_concurrency),
+        limit=Limit(concurrency_of(settings, routes)),
         lease=lease,
         flood=Flood(settings.dead_letter.flood_share, settings.dead_letter.flood_min_events),
         bucket=Bucket(_quota(route, delivery.rate_limit)),

@@ -113,9 +113,10 @@ class Target:
         self._headers = headers
         self.url = URL(url, encoded=True)
 
-    def move_to(self, url: str) -> None:
-        """Send what follows there."""
+    def move_to(self, url: str, headers: Mapping[str, str]) -> None:
+        """Send what follows there, with these headers."""
         self.url = URL(url, encoded=True)
+        self._headers = headers
 
     async def post(self, body: bytes) -> tuple[Verdict, int]:
         """Send one request; see `Client.post`."""

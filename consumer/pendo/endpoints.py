@@ -1,7 +1,7 @@
 """The endpoints: which URL each route posts to, by region or by base URLs of one's own.
 
-Settings come in, URLs and headers go out. The Segment endpoint carries the API key in its path: `segmentio_url` is for
-sending alone, whatever is shown comes from `redacted_url`. Source of the hosts: Pendo's documentation.
+Settings come in, URLs and headers go out. The Segment endpoint carries the API key in its path: `url` is for sending
+alone, whatever is shown comes from `describe`. Source of the hosts: Pendo's documentation.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,18 @@ _HOSTS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """By region: the data host, the API host."""
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+REDACTED: Final = "***"
 
 
 def route_table(routes: RoutesSettings) -> dict[EventType, Route | None]:
     """The route of each event type; None for `off`."""
     return {type_: Route(name) if name else None for type_, name in routes.table().items()}
+
+
+def routes_in_use(routes: RoutesSettings) -> list[Route]:
+    """The routes that some event type takes."""
+    taken = route_table(routes).values()
+    return [route for route in Route if route in taken]
 
 
 class Endpoints:
@@ -35,19 +42,25 @@ class Endpoints:
     Attributes:
         data_url: Base of the Segment endpoint and of the Track Events API.
         api_url: Base of the other APIs.
+        track_event_header: Which header carries the Track Event shared secret.
     """
 
-    __slots__ = ("api_url", "data_url")
+    __slots__ = ("api_url", "data_url", "track_event_header")
 
-    def __init__(self, *, data_url: str, api_url: str) -> None:
+    def __init__(self, *, data_url: str, api_url: str, track_event_header: str) -> None:
         self.data_url = data_url.rstrip("/")
         self.api_url = api_url.rstrip("/")
+        self.track_event_header = track_event_header
 
     @classmethod
     def from_settings(cls, pendo: PendoSettings) -> "Endpoints":
         """The region's hosts, where no base URL goes before them."""
         data_url, api_url = _HOSTS[pendo.region]
-        return cls(data_url=pendo.data_url or data_url, api_url=pendo.api_url or api_url)
+        return cls(
+            data_url=pendo.data_url or data_url,
+            api_url=pendo.api_url or api_url,
+            track_event_header=pendo.track_event_header,
+        )
 
     def segmentio_url(self, api_key: str) -> str:
         """Where raw Segment events go; never log it, the key is in its path."""
@@ -57,26 +70,32 @@ class Endpoints:
         """Where an integration key is verified, by GET."""
         return f"{self.api_url}/api/v1/token/verify"
 
-    def redacted_url(self, route: Route) -> str:
-        """The URL of a route with `***` in place of a key."""
+    def url(self, route: Route, credential: str) -> str:
+        """Where a route's requests go; never log it, the credential may be a part of it."""
         match route:
             case Route.SEGMENTIO:
-                return f"{self.data_url}/data/segmentio/***"
-            case Route.TRACK | Route.METADATA | Route.BULKDELETE:
+                return self.segmentio_url(credential)
+            case Route.TRACK:
+                return f"{self.data_url}/data/track"
+            case Route.METADATA | Route.BULKDELETE:
                 raise LookupError(f"this version has no route {route}")
             case _:
                 assert_never(route)
 
-    def headers(self, route: Route) -> Mapping[str, str]:
-        """The headers of a route's requests."""
+    def headers(self, route: Route, credential: str) -> Mapping[str, str]:
+        """The headers of a route's requests; never log them, the credential may be one."""
         match route:
             case Route.SEGMENTIO:
                 return _JSON
-            case Route.TRACK | Route.METADATA | Route.BULKDELETE:
+            case Route.TRACK:
+                return {**_JSON, self.track_event_header: credential}
+            case Route.METADATA | Route.BULKDELETE:
                 raise LookupError(f"this version has no route {route}")
             case _:
                 assert_never(route)
 
     def describe(self, route: Route) -> tuple[str, str, Mapping[str, str]]:
-        """Method, redacted URL, headers: what may be shown of a route."""
-        return METHOD, self.redacted_url(route), self.headers(route)
+        """Method, URL, headers: what may be shown of a route, with `***` in place of a credential."""
+        in_path = route is Route.SEGMENTIO
+        url = f"{self.data_url}/data/segmentio/{REDACTED}" if in_path else self.url(route, REDACTED)
+        return METHOD, url, self.headers(route, REDACTED)

@@ -10,7 +10,13 @@ import pytest
 
 from tests.cli.conftest import Run
 
-TRACK = {"type": "track", "event": "Paid", "userId": "u1", "messageId": "m1", "properties": {"plan": "pro"}}
+TRACK = {
+    "type": "track",
+    "event": "Paid",
+    "userId": "u1",
+    "messageId": "m1",
+    "properties": {"plan": "pro", "groupId": "g1"},
+}
 
 
 class Stdin:
@@ -51,6 +57,36 @@ def test_an_event_is_shown_as_it_would_be_sent(
             "warnings": [],
         }
     ]
+
+
+def test_the_track_events_api_is_shown_without_its_secret(
+    run: Run, capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header by its configured name; what Pendo would not show of the event is warned of."""
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__TRACK_EVENT_SECRET", "hunter2")
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__TRACK_EVENT_HEADER", "x-pendo-track-event-secret")
+    monkeypatch.setenv("PENDO_CONSUMER_ROUTES__TRACK", "track")
+    (directory / "events.jsonl").write_text(json.dumps(TRACK | {"timestamp": 1_700_000_000_000}))
+    assert run("map", "events.jsonl") == 0
+    [printed] = explained(capsys)
+    assert printed["requests"] == [
+        {
+            "route": "track",
+            "method": "POST",
+            "url": "https://data.pendo.io/data/track",
+            "headers": {"Content-Type": "application/json", "x-pendo-track-event-secret": "***"},
+            "body": {
+                "type": "track",
+                "event": "Paid",
+                "visitorId": "u1",
+                "accountId": "g1",
+                "timestamp": 1_700_000_000_000,
+                "properties": {"plan": "pro", "groupId": "g1"},
+                "context": {},
+            },
+        }
+    ]
+    assert [warning["kind"] for warning in printed["warnings"]] == ["old"]
 
 
 @pytest.mark.parametrize("argv", [(), ("-",)])

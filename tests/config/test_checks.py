@@ -141,6 +141,32 @@ def test_the_route_segmentio_needs_the_api_key() -> None:
     require_credentials(load(None, {"PENDO_CONSUMER_PENDO__API_KEY": "k"}).settings)
 
 
+@pytest.mark.parametrize("type_", ["track", "page", "screen"])
+def test_the_route_track_needs_its_secret(type_: str) -> None:
+    """Whichever type takes it; the other route's key does not help."""
+    environ = {f"PENDO_CONSUMER_ROUTES__{type_.upper()}": "track", "PENDO_CONSUMER_PENDO__API_KEY": "k"}
+    wanted = rf"^pendo.track_event_secret: is needed by the route track \({type_}\); set .*_FILE"
+    with pytest.raises(ConfigError, match=wanted):
+        require_credentials(load(None, environ).settings)
+    require_credentials(load(None, environ | {"PENDO_CONSUMER_PENDO__TRACK_EVENT_SECRET": "s"}).settings)
+
+
+def test_every_missing_credential_is_told_at_once() -> None:
+    """One start, one list."""
+    with pytest.raises(ConfigError) as caught:
+        require_credentials(load(None, {"PENDO_CONSUMER_ROUTES__TRACK": "track"}).settings)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "pendo.api_key",
+        "pendo.track_event_secret",
+    ]
+
+
+def test_a_route_that_nothing_takes_needs_no_credential() -> None:
+    """Track events alone, by their own API."""
+    routes = {"identify": "off", "group": "off"} | dict.fromkeys(("track", "page", "screen"), "track")
+    require_credentials(Settings.model_validate({"routes": routes, "pendo": {"track_event_secret": "s"}}))
+
+
 def test_without_a_route_no_credential_is_needed() -> None:
     """Everything off is odd, but complete."""
     off = dict.fromkeys(("identify", "group", "track", "page", "screen"), "off")

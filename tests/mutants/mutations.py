@@ -275,6 +275,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "",
         "test_service.py",
     ),
+    _m(
+        "routes-share-concurrency",
+        "with several routes no more is in flight than may be",
+        "delivery/engine.py",
+        " // max(1, routes)",
+        "",
+        "test_service.py",
+    ),
     # 4 · Poison, outage and misconfiguration
     _m(
         "others-must-pass",
@@ -468,6 +476,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "            if _long(why):\n",
         "            if True:\n",
         "delivery/test_routes.py",
+    ),
+    _m(
+        "own-credential",
+        "a changed credential goes to the routes that need it alone",
+        "pendo/targets.py",
+        " for route in self.by_route if SECTION + CREDENTIALS[route] == key]",
+        " for route in self.by_route]",
+        "pendo/test_targets.py",
     ),
     # 5 · Duplicates are few
     _m(

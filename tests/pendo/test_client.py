@@ -510,5 +510,5 @@ async def test_a_changed_key_is_used_from_the_next_request_on() -> None:
     async with Simulator(api_key="new") as pendo, Client(timeout_s=5) as client:
         target = Target(client, f"{pendo.url}/data/segmentio/old", {"Content-Type": "application/json"})
         assert told((await target.post(body))[0]) == (Locked, Stall.CREDENTIALS)
-        target.move_to(f"{pendo.url}/data/segmentio/new")
+        target.move_to(f"{pendo.url}/data/segmentio/new", {"Content-Type": "application/json"})
         assert told((await target.post(body))[0]) == (Accepted,)

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.config.settings import PendoSettings, RoutesSettings
 from consumer.outcomes import EventType
-from consumer.pendo.endpoints import Endpoints, route_table
+from consumer.pendo.endpoints import Endpoints, route_table, routes_in_use
 from consumer.pendo.requests import Route
 
 
@@ -53,13 +53,40 @@ def test_what_is_shown_of_a_route_has_stars_for_the_key() -> None:
     )
 
 
-@pytest.mark.parametrize("route", [Route.TRACK, Route.METADATA, Route.BULKDELETE])
+@pytest.mark.parametrize("header", ["x-pendo-integration-key", "x-pendo-track-event-secret"])
+def test_the_track_events_api_takes_its_secret_in_a_header(header: str) -> None:
+    """Of a name that can be configured: Pendo's own tools send two different ones."""
+    found = endpoints(region="us1", track_event_header=header)
+    assert found.url(Route.TRACK, "s3cret") == "https://us1.data.pendo.io/data/track"
+    assert found.headers(Route.TRACK, "s3cret") == {"Content-Type": "application/json", header: "s3cret"}
+
+
+def test_what_is_shown_of_the_track_events_api_has_stars_for_the_secret() -> None:
+    """In its header."""
+    assert endpoints(data_url="http://h/relay/").describe(Route.TRACK) == (
+        "POST",
+        "http://h/relay/data/track",
+        {"Content-Type": "application/json", "x-pendo-integration-key": "***"},
+    )
+
+
+@pytest.mark.parametrize("route", [Route.METADATA, Route.BULKDELETE])
 def test_a_route_that_does_not_exist_yet_has_no_url(route: Route) -> None:
     """The configuration refuses it first."""
     with pytest.raises(LookupError, match=route.value):
-        endpoints().redacted_url(route)
+        endpoints().url(route, "k")
     with pytest.raises(LookupError, match=route.value):
-        endpoints().headers(route)
+        endpoints().headers(route, "k")
+
+
+def test_the_routes_in_use_are_those_that_some_type_takes() -> None:
+    """In the order of the routes, each once."""
+    facts = dict.fromkeys(("track", "page", "screen"), "track")
+    off = dict.fromkeys(("identify", "group"), "off")
+    assert routes_in_use(RoutesSettings()) == [Route.SEGMENTIO]
+    assert routes_in_use(RoutesSettings.model_validate({"page": "track"})) == [Route.SEGMENTIO, Route.TRACK]
+    assert routes_in_use(RoutesSettings.model_validate(facts | off)) == [Route.TRACK]
+    assert routes_in_use(RoutesSettings.model_validate(dict.fromkeys(facts | off, "off"))) == []
 
 
 def test_the_table_of_routes_names_every_type_that_can_be_routed() -> None:

@@ -1,0 +1,60 @@
+"""Which route sends where, with which credential; a changed one is used by those that need it, and by no other."""
+
+import pytest
+from pydantic import SecretStr
+
+from consumer.config.settings import PendoSettings
+from consumer.pendo.client import Client
+from consumer.pendo.requests import Route
+from consumer.pendo.targets import Targets
+from consumer.pendo.verdicts import Accepted, Locked
+from consumer.sandbox.simulator import Simulator
+from consumer.sandbox.simulator_checks import Switches
+
+BODIES = {
+    Route.SEGMENTIO: b'{"type":"identify","userId":"u"}',
+    Route.TRACK: b'{"type":"track","event":"e","visitorId":"u","timestamp":1,"context":{}}',
+}
+KEYS = {Route.SEGMENTIO: "pendo.api_key", Route.TRACK: "pendo.track_event_secret"}
+
+
+def targets(pendo: Simulator, client: Client, **changed: str) -> Targets:
+    values = {
+        "data_url": pendo.url,
+        "api_key": pendo.api_key,
+        "track_event_secret": pendo.track_event_secret,
+        "track_event_header": pendo.switches.track_header,
+    }
+    return Targets(client, PendoSettings.model_validate(values | changed), BODIES)
+
+
+async def verdicts(targets: Targets) -> dict[Route, type]:
+    return {route: type((await target.post(BODIES[route]))[0]) for route, target in targets.by_route.items()}
+
+
+@pytest.mark.parametrize("header", ["x-pendo-integration-key", "x-pendo-track-event-secret"])
+async def test_each_route_logs_in_with_its_own_credential(header: str) -> None:
+    """The one in its URL, the other in a header."""
+    async with Simulator(switches=Switches(track_header=header)) as pendo, Client(timeout_s=5) as client:
+        assert await verdicts(targets(pendo, client)) == dict.fromkeys(BODIES, Accepted)
+
+
+@pytest.mark.parametrize("route", BODIES)
+async def test_a_changed_credential_is_for_its_route_alone(route: Route) -> None:
+    """From the next request on; the other route's goes on with its own."""
+    key = KEYS[route]
+    [other] = set(BODIES) - {route}
+    async with Simulator() as pendo, Client(timeout_s=5) as client:
+        right = {KEYS[Route.SEGMENTIO]: pendo.api_key, KEYS[Route.TRACK]: pendo.track_event_secret}[key]
+        wrong = targets(pendo, client, **{key.removeprefix("pendo."): "old"})
+        assert await verdicts(wrong) == {route: Locked, other: Accepted}
+        assert wrong.present(key, SecretStr(right)) == [route]
+        assert await verdicts(wrong) == dict.fromkeys(BODIES, Accepted)
+
+
+def test_only_the_routes_in_use_have_a_target_and_a_credential() -> None:
+    """Nobody is asked for a secret that nothing needs."""
+    found = Targets(Client(timeout_s=5), PendoSettings(), [Route.TRACK])
+    assert list(found.by_route) == [Route.TRACK]
+    assert found.secrets == {"pendo.track_event_secret"}
+    assert found.present("pendo.api_key", SecretStr("k")) == []
