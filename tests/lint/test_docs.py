@@ -7,10 +7,12 @@ from typing import Final, cast
 
 import pytest
 
+from consumer.config.settings import CREDENTIALS
 from consumer.kafka.dead_letter import DeadLetter, Extent, Stage
 from consumer.kafka.records import Record
+from consumer.mapping.visibility import RULES
 from consumer.metrics import CATALOGUE
-from consumer.outcomes import EventType, Outcome, Reason
+from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.verdicts import Stall
 from consumer.worker.probes import Unready
 from tests.mutants.mutations import MUTATIONS
@@ -19,6 +21,7 @@ REPOSITORY: Final = Path(__file__).parents[2]
 OPERATIONS: Final = (REPOSITORY / "docs" / "operations.md").read_text()
 GUARANTEES: Final = (REPOSITORY / "docs" / "guarantees.md").read_text()
 DESIGN: Final = (REPOSITORY / "docs" / "design.md").read_text()
+PENDO: Final = (REPOSITORY / "docs" / "pendo.md").read_text()
 README: Final = (REPOSITORY / "README.md").read_text()
 DEAD_LETTER_REASONS: Final = list(Reason)[list(Reason).index(Reason.UNDECODABLE) :]
 
@@ -66,6 +69,18 @@ def test_the_guarantees_name_every_guard_that_is_taken_out() -> None:
 @pytest.mark.parametrize("reason", [*Unready, *Stall])
 def test_operations_say_what_to_do_when_it_is_not_ready(reason: str) -> None:
     assert f"| `{reason}` |" in section(OPERATIONS, "Probes")
+
+
+@pytest.mark.parametrize("kind", WarningKind)
+def test_every_warning_is_explained_with_its_line_of_pendos_documentation(kind: WarningKind) -> None:
+    """The very line that `map` prints."""
+    assert re.search(rf"^\| `{kind}` \| .* \| {re.escape(RULES[kind])} \|$", PENDO, re.MULTILINE)
+
+
+@pytest.mark.parametrize("route", CREDENTIALS)
+def test_every_route_is_explained_with_its_credential(route: str) -> None:
+    [row] = re.findall(rf"^\| `{route}`.*$", section(PENDO, "Routes"), re.MULTILINE)
+    assert f"`pendo.{CREDENTIALS[route]}`" in row
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.MERGED])
