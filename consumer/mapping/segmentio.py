@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from consumer.mapping import shape
 from consumer.mapping.encode import encode
-from consumer.mapping.ids import pendo_id
 from consumer.mapping.visibility import Visibility, Warnings, size_bytes_of
 from consumer.mapping.visitor import account_of_fact, is_anonymous
 from consumer.pendo.requests import Request, Route, State
@@ -56,11 +55,13 @@ def to_track_request(event: Event, fields: dict[str, Any], visitor: str, visibil
     Raises:
         RejectedError: Its properties are no object.
     """
-    fields = with_account(fields, shape.properties(fields))
-    properties = fields.get("properties")
-    warnings = visibility.of_track_event(
-        fields, properties, size_bytes_of(event, properties), account_of_fact(fields)
-    ) + visibility.of_event_age(event)
+    properties = shape.properties(fields)
+    account = account_of_fact(fields, properties)
+    if account is not None and (not properties or properties.get("groupId") is None):
+        fields = with_account(fields)
+        properties = fields["properties"]
+    size_bytes = size_bytes_of(event, properties)
+    warnings = visibility.of_track_event(fields, properties, size_bytes, account) + visibility.of_event_age(event)
     return to_request(event, fields, visitor, warnings=warnings)
 
 
@@ -82,21 +83,9 @@ def identity_of(event: Event, visitor: str) -> int:
         return 0
 
 
-def with_account(fields: dict[str, Any], properties: dict[str, Any] | None) -> dict[str, Any]:
-    """Give a track event its account: Pendo reads it from `properties.groupId`, Segment may keep it in the context.
-
-    Returns:
-        The same fields when there is nothing to add, else a changed copy.
-    """
-    if properties is not None and properties.get("groupId") is not None:
-        return fields
-    context = fields.get("context")
-    if not isinstance(context, dict):
-        return fields
-    group_id = context.get("groupId")
-    if pendo_id(group_id) is None:
-        return fields
-    return {**fields, "properties": {**(properties or {}), "groupId": group_id}}
+def with_account(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give a track event the account of its context: Pendo reads it from `properties.groupId`; a changed copy."""
+    return {**fields, "properties": {**(fields.get("properties") or {}), "groupId": fields["context"]["groupId"]}}
 
 
 def as_track(fields: dict[str, Any], event: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def map_track_event(event: Event, visitor: str, *, name_of: NameOf, visibility: 
     fields = event.fields
     name = name_of(fields)
     properties = shape.properties(fields) or {}
-    account = account_of_fact(fields)
+    account = account_of_fact(fields, properties)
     at_ms = _at_ms(event, visibility)
     written = encode(properties)
     body = {

@@ -5,9 +5,11 @@ raises, and nothing is formatted unless there is something to warn of: it is ask
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import orjson
 
 from consumer.errors import RejectedError
 from consumer.mapping.encode import encode
@@ -141,7 +143,7 @@ class Visibility:
             found = self._remember(names)
         if _COMPOUND.isdisjoint(map(type, traits.values())):
             return found
-        ignored = list(_ignored(traits))
+        ignored = [name for name, value in traits.items() if type(value) in _COMPOUND and _holds_object(value)]
         return (*found, PendoWarning(WarningKind.IGNORED_VALUE, _list("traits", ignored))) if ignored else found
 
     def _begin_day(self, now_s: float) -> None:
@@ -174,16 +176,20 @@ def size_bytes_of(event: Event, properties: dict[str, Any] | None) -> int:
     if not properties or (raw is not None and len(raw) <= MAX_PROPERTIES_BYTES):
         return 0
     try:
+        return len(orjson.dumps(properties))
+    except orjson.JSONEncodeError:
+        return _size_bytes_of_deep(properties)
+
+
+def _size_bytes_of_deep(properties: dict[str, Any]) -> int:
+    try:
         return len(encode(properties))
     except RejectedError:  # nested too deeply to be written: the brackets alone are more
         return MAX_PROPERTIES_BYTES + 1
 
 
-def _ignored(traits: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the traits that are, or hold, an object."""
-    for name, value in traits.items():
-        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value)):
-            yield name
+def _holds_object(value: Any) -> bool:  # noqa: ANN401 - JSON of any shape
+    return type(value) is dict or (type(value) is list and dict in map(type, value))
 
 
 def _without_account(fields: dict[str, Any]) -> Warnings:

@@ -45,13 +45,12 @@ def is_anonymous(fields: dict[str, Any], visitor: str) -> bool:
     return visitor.startswith(VISITOR_PREFIX) and pendo_id(fields.get("userId")) is None
 
 
-def account_of_fact(fields: dict[str, Any]) -> str | None:
+def account_of_fact(fields: dict[str, Any], properties: dict[str, Any] | None) -> str | None:
     """The account of a track, page or screen: `properties.groupId`, else the context's; None where Pendo takes none.
 
     One of its own that Pendo does not take is not replaced: it does not say that there is none.
     """
-    properties = fields.get("properties")
-    group_id = properties.get("groupId") if isinstance(properties, dict) else None
+    group_id = properties.get("groupId") if properties else None
     if group_id is None:
         context = fields.get("context")
         group_id = context.get("groupId") if isinstance(context, dict) else None
