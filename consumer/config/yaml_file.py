@@ -3,19 +3,15 @@
 Only structure is judged here: syntax, duplicate and unknown keys, sections that are none. No message quotes a value.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import yaml
 
 from consumer.config.found import Found, Origin
 from consumer.config.keys import FILE_VARIABLES, KEYS, SECTIONS, nearest, variable
+from consumer.config.yaml_text import is_null, read_text, syntax_problem
 from consumer.errors import ConfigError
-
-_QUOTED: Final = re.compile(r"'(?!<)[^']{2,}'")
-"""In a syntax error: what may be a piece of a value, not a single sign or a token's name like '<scalar>'."""
 
 
 def read_yaml(path: Path) -> Found:
@@ -25,42 +21,16 @@ def read_yaml(path: Path) -> Found:
         ConfigError: It cannot be read, or is no YAML.
     """
     found = Found()
-    loader = yaml.SafeLoader(_text(path))
+    loader = yaml.SafeLoader(read_text(path))
     try:
         root = loader.get_single_node()
-        if root is not None and not _is_null(root):
+        if root is not None and not is_null(root):
             _File(path, loader, found).section(root, "")
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError([_syntax(path, error)]) from None
+        raise ConfigError([syntax_problem(path, error)]) from None
     finally:
         loader.dispose()
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 text"]) from error
-    if match := yaml.reader.Reader.NON_PRINTABLE.search(text):
-        line = text.count("\n", 0, match.start()) + 1
-        raise ConfigError([f"{path}:{line}: holds a character that YAML does not allow"])
-    return text
-
-
-def _syntax(path: Path, error: Exception) -> str:
-    if not isinstance(error, yaml.MarkedYAMLError):
-        return f"{path}: is nested too deeply"
-    mark = error.problem_mark or error.context_mark
-    what = ", ".join(part for part in (error.context, error.problem) if part)
-    line = f":{mark.line + 1}" if mark else ""
-    return f"{path}{line}: not valid YAML: {_QUOTED.sub('…', what)}; a value with special characters needs quotes"
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
 class _File:
@@ -100,7 +70,7 @@ class _File:
         origin = self._origin(key_node)
         self._found.origins[key] = origin
         if key in SECTIONS:
-            if not _is_null(value_node):
+            if not is_null(value_node):
                 self.section(value_node, key)
         elif key in KEYS:
             self._leaf(key, value_node, origin)
