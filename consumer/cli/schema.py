@@ -4,7 +4,10 @@ import argparse
 import json
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from consumer.config.settings import Settings
+from consumer.mapping.rules.model import MappingFile
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,18 +19,40 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="print the JSON schema of the configuration",
         description="Print the JSON schema of the configuration file: every key, its default and what it means.",
     )
+    parser.add_argument("--mapping", action="store_true", help="of the mapping file instead")
     parser.set_defaults(execute=_execute)
 
 
-def _execute(_: argparse.Namespace) -> int:
-    print(json.dumps(configuration_schema(), indent=2))
+def _execute(args: argparse.Namespace) -> int:
+    print(json.dumps(mapping_schema() if args.mapping else configuration_schema(), indent=2))
     return 0
 
 
 def configuration_schema() -> dict[str, Any]:
     """The JSON schema of the configuration file."""
-    schema = Settings.model_json_schema(mode="validation")
+    return _schema(Settings, "Configuration of pendo-consumer")
+
+
+def mapping_schema() -> dict[str, Any]:
+    """The JSON schema of the mapping file."""
+    schema = _schema(MappingFile, "Mapping file of pendo-consumer")
+    for section in (schema, *schema["$defs"].values()):
+        section["properties"] = {key: _or_null(value) for key, value in section["properties"].items()}
+    return schema
+
+
+def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="validation")
     for section in (schema, *schema["$defs"].values()):
         # YAML reads a section of which every key is commented out as null.
         section["type"] = ["object", "null"]
-    return {"$schema": _DIALECT} | schema | {"title": "Configuration of pendo-consumer"}
+    return {"$schema": _DIALECT} | schema | {"title": title}
+
+
+def _or_null(value: dict[str, Any]) -> dict[str, Any]:
+    """Likewise a list or a table; sections say so themselves."""
+    if "$ref" in value:
+        return value
+    kept = {key: value[key] for key in ("description", "default", "title") if key in value}
+    rest = {key: each for key, each in value.items() if key not in kept}
+    return kept | {"anyOf": [rest, {"type": "null"}]}

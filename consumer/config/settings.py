@@ -24,10 +24,6 @@ _ROUTES: Final[Mapping[str, frozenset[str]]] = {
 """Routes of later versions, by event type."""
 
 
-def _no_mapping_file(_: object) -> None:
-    raise ValueError("mapping files come with a later version; remove this key")
-
-
 class _Section(BaseModel):
     """What all sections have in common."""
 
@@ -173,8 +169,10 @@ class RoutesSettings(_Section):
 class MappingSettings(_Section):
     """Rules of your own."""
 
-    file: Annotated[str | None, BeforeValidator(_no_mapping_file)] = None
-    """Takes effect with mapping files, which come with a later version; until then it must not be set."""
+    file: v.Text | None = None
+    """YAML file with rules: what is filtered, left out, renamed, named; `schema --mapping` describes it."""
+    handlers: v.Handlers = ()
+    """Functions of your own, package.module:function, which change or filter events; a list, or text with commas."""
 
 
 class RateLimitSettings(_Section):

@@ -161,6 +161,13 @@ def _proxy(value: str) -> str:
     return value
 
 
+def _handler(value: str) -> str:
+    module, _, function = value.partition(":")
+    if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError("must be package.module:function")
+    return value
+
+
 def _header(value: str) -> str:
     if not _HEADER.fullmatch(value):
         raise ValueError("must be an HTTP header's name")
@@ -204,6 +211,8 @@ StartFrom = Annotated[Literal["earliest", "latest"] | AwareDatetime, BeforeValid
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 TokenUrl = Annotated[str, AfterValidator(_token_url)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
+Handler = Annotated[str, AfterValidator(_handler)]
+Handlers = Annotated[tuple[Handler, ...], BeforeValidator(_split, str | list[str])]
 HeaderName = Annotated[str, AfterValidator(_header)]
 DottedPath = Annotated[str, AfterValidator(_dotted)]
 Secret = Annotated[SecretStr, AfterValidator(clean_secret)]

@@ -24,13 +24,30 @@ TOMBSTONE: Final = Ended(Outcome.SKIPPED, Reason.TOMBSTONE)
 
 
 def explain(
-    value: bytes | None, envelope_path: tuple[str, ...], router: Router, describe: Describe
+    value: bytes | None,
+    envelope_path: tuple[str, ...],
+    router: Router,
+    describe: Describe,
+    *,
+    with_rules: bool = False,
 ) -> list[dict[str, Any]]:
-    """Say for each event of a record's value what would become of it; a tombstone counts as one."""
+    """Say for each event of a record's value what would become of it; a tombstone counts as one.
+
+    Args:
+        value: The record's.
+        envelope_path: The keys that lead to the event inside the value.
+        router: Decides.
+        describe: A route's method, URL and headers.
+        with_rules: Whether to say what each rule does.
+    """
     elements = decode(value, envelope_path).elements
     if not elements:
         return [_explain_end(None, TOMBSTONE)]
-    return [_explain_element(element, router, describe) for element in elements]
+    explained = [_explain_element(element, router, describe) for element in elements]
+    if with_rules:
+        for element, one in zip(elements, explained, strict=True):
+            one["rules"] = router.trace(element) if isinstance(element, Event) else []
+    return explained
 
 
 def _explain_element(element: Event | Undecodable, router: Router, describe: Describe) -> dict[str, Any]:

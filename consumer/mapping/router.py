@@ -6,7 +6,7 @@ In comes an event, out comes a request or the way the event ends. It must not kn
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import time
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from consumer.errors import ConfigError, RejectedError
 from consumer.mapping import shape
@@ -54,10 +54,9 @@ class Router:
         clock: Callable[[], float] = time,
     ) -> None:
         self._anonymous: Final[Anonymous] = anonymous
-        visibility = Visibility(clock)
-        self._mappings: Final = {
-            type_: _mapping(type_, routes.get(type_), visibility, with_values=with_values) for type_ in EventType
-        }
+        self._with_values: Final = with_values
+        self._visibility: Final = Visibility(clock)
+        self._mappings: Final = {type_: self._choose(type_, routes.get(type_)) for type_ in EventType}
 
     def map(self, event: Event) -> Mapped:
         """Map one event; whatever it holds, it becomes a request or an end."""
@@ -66,36 +65,49 @@ class Router:
         except RejectedError as error:
             return Ended(Outcome.DEAD_LETTERED, error.reason, str(error))
 
+    def trace(self, event: Event) -> list[dict[str, Any]]:  # noqa: ARG002  # there are no rules
+        """What each rule does with an event; without rules nothing."""
+        return []
+
     def _map(self, event: Event) -> Mapped:
-        mapping = self._mappings[event.type]
-        if mapping is UNKNOWN_TYPE:
+        refusal = self._refusal(event)
+        return self._request(event, self._mappings[event.type]) if refusal is None else refusal
+
+    def _refusal(self, event: Event) -> Ended | None:
+        """Why the event is not for Pendo at all; None when it may be."""
+        if self._mappings[event.type] is UNKNOWN_TYPE:
             return UNKNOWN_TYPE
-        if not integrations_allow(event):
-            return NOT_FOR_PENDO
+        return None if integrations_allow(event) else NOT_FOR_PENDO
+
+    def _request(self, event: Event, mapping: MapEvent | Ended) -> Mapped:
+        """The request that a mapping makes of the event, if there is one and somebody whose event it is."""
         if isinstance(mapping, Ended):
             return mapping
         visitor = visitor_of(event.fields, self._anonymous)
         return visitor if isinstance(visitor, Ended) else mapping(event, visitor)
 
+    def _choose(self, type_: EventType, route: Route | None) -> MapEvent | Ended:
+        """Choose what is done with the events of one type.
 
-def _mapping(type_: EventType, route: Route | None, visibility: Visibility, *, with_values: bool) -> MapEvent | Ended:
-    """Choose what is done with the events of one type."""
-    if type_ in {EventType.OTHER, EventType.NONE}:
-        return UNKNOWN_TYPE
-    match route:
-        case None:
-            return NO_ROUTE
-        case Route.SEGMENTIO:
-            mapping = _segmentio(type_, visibility, with_values=with_values)
-        case Route.TRACK:
-            mapping = _track(type_, visibility)
-        case Route.METADATA | Route.BULKDELETE:
-            mapping = None
-        case _:
-            assert_never(route)
-    if mapping is None:
-        raise ConfigError([f"routes.{type_}: {type_} events cannot go by the route `{route}`"])
-    return mapping
+        Raises:
+            ConfigError: They cannot go by this route.
+        """
+        if type_ in {EventType.OTHER, EventType.NONE}:
+            return UNKNOWN_TYPE
+        match route:
+            case None:
+                return NO_ROUTE
+            case Route.SEGMENTIO:
+                mapping = _segmentio(type_, self._visibility, with_values=self._with_values)
+            case Route.TRACK:
+                mapping = _track(type_, self._visibility)
+            case Route.METADATA | Route.BULKDELETE:
+                mapping = None
+            case _:
+                assert_never(route)
+        if mapping is None:
+            raise ConfigError([f"routes.{type_}: {type_} events cannot go by the route `{route}`"])
+        return mapping
 
 
 def _track(type_: EventType, visibility: Visibility) -> MapEvent | None:
