@@ -27,10 +27,10 @@ from consumer.kafka.progress import Progress
 from consumer.kafka.security import client_options
 from consumer.kafka.source import Source
 from consumer.log import get_logger
-from consumer.mapping.router import Router
+from consumer.mapping.assembly import router_of
 from consumer.metrics import Exposition, Sample
 from consumer.pendo.client import Client
-from consumer.pendo.endpoints import route_table, routes_in_use
+from consumer.pendo.endpoints import routes_in_use
 from consumer.pendo.targets import Targets
 from consumer.watch import Watch
 from consumer.web import Web
@@ -65,9 +65,10 @@ class Service:
         """Build every part; nothing is connected yet. Call it in the running loop.
 
         Raises:
-            ConfigError: A file that the settings name cannot be used.
+            ConfigError: A file that the settings name, or the mapping, cannot be used.
         """
         settings = self._settings = loaded.settings
+        self._router = router_of(settings)
         self.tally = Tally()
         self._stop = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -128,11 +129,7 @@ class Service:
         )
         self._admission = Admission(
             envelope_path=settings.segment.envelope_keys,
-            mapper=Router(
-                route_table(settings.routes),
-                settings.segment.anonymous,
-                with_values=settings.delivery.suppress_unchanged,
-            ),
+            mapper=self._router,
             outlets=self._routes.senders,
             letters=self._letterbox,
             tally=tally,

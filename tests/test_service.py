@@ -12,7 +12,7 @@ from consumer import watch
 from consumer.config.load import load
 from consumer.delivery.poison import Failing
 from consumer.delivery.ticket import Ticket
-from consumer.errors import BrokerError
+from consumer.errors import BrokerError, ConfigError
 from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
@@ -210,3 +210,12 @@ async def test_a_part_that_dies_takes_the_questions_for_beginnings_with_it(file:
     with pytest.RaisesGroup(ZeroDivisionError):
         await running
     assert not [task for task in asyncio.all_tasks() if "beginning of" in task.get_name()]
+
+
+async def test_a_mapping_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    """Before anything is built: nothing must be delivered without the rules that an operator relies on."""
+    (tmp_path / "rules.yaml").write_text("deny: [{event: x}]\n")
+    config = tmp_path / "c.yaml"
+    config.write_text(f"mapping: {{file: {tmp_path}/rules.yaml}}\n")
+    with pytest.raises(ConfigError, match=r"rules\.yaml:1: deny\[0\]\.event: unknown key; did you mean events\?"):
+        built(config)

@@ -10,6 +10,7 @@ from consumer.cli.configuration import add_config_option, load_configuration
 from consumer.config.checks import require_credentials
 from consumer.config.load import Loaded
 from consumer.errors import ConfigError
+from consumer.mapping.assembly import router_of
 
 EXIT_OK: Final = 0
 EXIT_CONFIG: Final = 78
@@ -23,8 +24,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Register the command."""
     parser = subparsers.add_parser(
         "check",
-        help="validate the configuration; --connect also asks Kafka and Pendo",
-        description="Validate the configuration. Nothing is read from the topic, nothing is sent.",
+        help="validate configuration and mapping; --connect also asks Kafka and Pendo",
+        description="Validate the configuration and the mapping file. Nothing is read from the topic, nothing is sent.",
         epilog="Ends with 0, or with 78 when something must be fixed.",
     )
     add_config_option(parser)
@@ -37,6 +38,7 @@ def _execute(args: argparse.Namespace) -> int:
     try:
         loaded = load_configuration(args)
         require_credentials(loaded.settings)
+        router_of(loaded.settings)
     except ConfigError as error:
         if not args.json:
             raise

@@ -12,11 +12,11 @@ import orjson
 from consumer.cli.configuration import add_config_option, load_configuration, print_warnings
 from consumer.config.settings import Settings
 from consumer.errors import RejectedError
+from consumer.mapping.assembly import router_of
 from consumer.mapping.encode import encode
 from consumer.mapping.explain import explain
-from consumer.mapping.router import Router
 from consumer.outcomes import Reason
-from consumer.pendo.endpoints import Endpoints, route_table
+from consumer.pendo.endpoints import Endpoints
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -30,6 +30,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="Ends with 0, or with 1 if a line is not JSON at all.",
     )
     add_config_option(parser)
+    parser.add_argument("--explain", action="store_true", help="also say, rule by rule, what the mapping file did")
     parser.add_argument(
         "file",
         metavar="FILE",
@@ -44,22 +45,22 @@ def _execute(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     loaded = load_configuration(args)
     print_warnings(loaded)
     if args.file is None or str(args.file) == "-":
-        return _map(sys.stdin.buffer, loaded.settings)
+        return _map(sys.stdin.buffer, loaded.settings, with_rules=args.explain)
     try:
         with args.file.open("rb") as file:
-            return _map(file, loaded.settings)
+            return _map(file, loaded.settings, with_rules=args.explain)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         parser.error(f"{args.file}: {error.strerror}")
 
 
-def _map(file: BinaryIO, settings: Settings) -> int:
-    router = Router(route_table(settings.routes), settings.segment.anonymous)
+def _map(file: BinaryIO, settings: Settings, *, with_rules: bool) -> int:
+    router = router_of(settings)
     describe = Endpoints.from_settings(settings.pendo).describe
     status = 0
     for value in _values(file):
-        for explained in explain(value, settings.segment.envelope_keys, router, describe):
+        for explained in explain(value, settings.segment.envelope_keys, router, describe, with_rules=with_rules):
             print(_line(explained), flush=True)
             if explained["reason"] == Reason.UNDECODABLE and not _is_json(value):
                 status = 1
@@ -73,6 +74,8 @@ def _line(explained: dict[str, Any]) -> str:
         # An event may be sent as it came though it is nested too deeply to be written anew.
         for request in explained["requests"]:
             request["body"] = None
+        for rule in explained.get("rules", ()):
+            rule["changes"] = []
         return encode(explained | {"message": "the body is nested too deeply to be shown"}).decode()
 
 
