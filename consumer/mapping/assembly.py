@@ -4,7 +4,9 @@ Settings come in, a router goes out: the plain one when there are no rules, so t
 none.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from time import time
 
 from consumer.config.settings import Settings
 from consumer.config.yaml_tree import Tree
@@ -16,12 +18,13 @@ from consumer.mapping.rules.handlers import Handler, load_handler
 from consumer.pendo.endpoints import route_table
 
 
-def router_of(settings: Settings, rules: Rules | None = None) -> Router:
+def router_of(settings: Settings, rules: Rules | None = None, *, clock: Callable[[], float] = time) -> Router:
     """The router that the settings ask for.
 
     Args:
         settings: Routes, anonymous visitors and, unless rules are given, the mapping.
         rules: In place of those that the settings name.
+        clock: Seconds since the epoch.
 
     Raises:
         ConfigError: The mapping file or a handler cannot be used.
@@ -30,8 +33,8 @@ def router_of(settings: Settings, rules: Rules | None = None) -> Router:
     routes, anonymous = route_table(settings.routes), settings.segment.anonymous
     with_values = settings.delivery.suppress_unchanged
     if rules.is_empty():
-        return Router(routes, anonymous, with_values=with_values)
-    return RuledRouter(routes, anonymous, rules, with_values=with_values)
+        return Router(routes, anonymous, with_values=with_values, clock=clock)
+    return RuledRouter(routes, anonymous, rules, with_values=with_values, clock=clock)
 
 
 def rules_of(settings: Settings) -> Rules:
