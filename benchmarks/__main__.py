@@ -1,4 +1,4 @@
-"""`python -m benchmarks [pipe|engine|all|results …]`: runs them, prints tables, and ends by itself.
+"""`python -m benchmarks [pipe|engine|mapping|all|results …]`: runs them, prints tables, and ends by itself.
 
 `results` measures every figure that the project has set itself and writes `RESULTS.md`; with names of rows it measures
 only those and writes nothing.
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from benchmarks import engine, pipe, results
+from benchmarks import engine, mapping, pipe, results
 from benchmarks.figures import Figure, to_text
 from benchmarks.processes import PartyError
 from benchmarks.results import Extent
@@ -49,12 +49,21 @@ def _engine(options: Options) -> tuple[object, str]:
     return asdict(figures), engine.report(figures)
 
 
+def _mapping(options: Options) -> tuple[object, str]:
+    costs = mapping.run(options.events, options.repeats or mapping.REPEATS, _say)
+    return asdict(costs), mapping.report(costs)
+
+
 def _pipe(options: Options) -> tuple[object, str]:
     figures = _bounded(pipe.run(options.events, options.latency, options.repeats or pipe.REPEATS, _say))
     return asdict(figures), pipe.report(figures)
 
 
-_BENCHMARKS: Final[dict[str, Callable[[Options], tuple[object, str]]]] = {"engine": _engine, "pipe": _pipe}
+_BENCHMARKS: Final[dict[str, Callable[[Options], tuple[object, str]]]] = {
+    "engine": _engine,
+    "mapping": _mapping,
+    "pipe": _pipe,
+}
 
 
 def _bounded(work: Coroutine[Any, Any, T]) -> T:

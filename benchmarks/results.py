@@ -18,6 +18,7 @@ from benchmarks import (
     handovers,
     lateness,
     machine,
+    mapping,
     memory,
     outages,
     pipe,
@@ -79,6 +80,11 @@ async def _engine(extent: Extent, say: Say) -> list[Figure]:
     return engine.figures(await asyncio.to_thread(engine.run, events, repeats, say))
 
 
+async def _mapping(extent: Extent, say: Say) -> list[Figure]:
+    events, repeats = extent.of(mapping.EVENTS), extent.of(mapping.REPEATS)
+    return mapping.figures(await asyncio.to_thread(mapping.run, events, repeats, say))
+
+
 async def _uniform(extent: Extent, say: Say) -> list[Figure]:
     return throughput.uniform_figures(await throughput.run(extent.of(throughput.UNIFORM_EVENTS), 0.0, say))
 
@@ -121,6 +127,7 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
     "handovers": _repeats,
     "cpu": _cpu,
     "engine": _engine,
+    "mapping": _mapping,
     "uniform": _uniform,
     "zipf": _zipf,
     "latency": _latency,

@@ -14,6 +14,7 @@ from benchmarks import (
     handovers,
     lateness,
     machine,
+    mapping,
     memory,
     outages,
     pipe,
@@ -48,6 +49,14 @@ def test_the_engine_is_measured() -> None:
     assert "orjson.loads alone" in engine.report(figures)
     aims = [figure.aim for figure in engine.figures(figures)]
     assert sum(aim != "" for aim in aims) == len(engine.CONCURRENCIES)
+
+
+def test_the_cost_of_rules_is_measured() -> None:
+    """Those that change nothing, and those that change the event."""
+    costs = mapping.run(300, 3, _quiet)
+    assert costs.changing_us > 0
+    assert len(mapping.figures(costs)) == 2
+    assert "20 rules" in mapping.report(costs)
 
 
 def test_growth_is_measured_from_few_to_many() -> None:
