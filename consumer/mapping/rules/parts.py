@@ -4,7 +4,7 @@ In come an event's fields, out come a part of them, or fields with the part repl
 whether it may stand there is not judged here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from consumer.outcomes import EventType
@@ -27,6 +27,8 @@ def find_in(path: str) -> Read:
     A name that itself holds dots goes first.
     """
     steps = path.split(".")
+    if len(steps) == 1:
+        return lambda part: part.get(path) if isinstance(part, dict) else None
 
     def find(part: Any) -> Any:  # noqa: ANN401 - JSON of any shape
         if isinstance(part, dict) and path in part:
@@ -61,6 +63,19 @@ def read_path(path: str, type_: EventType) -> Read:
 def _context_traits(fields: Fields) -> Any:  # noqa: ANN401 - JSON of any shape
     context = fields.get("context")
     return context.get("traits") if isinstance(context, dict) else None
+
+
+def chain(changes: Sequence[Change]) -> Change:
+    """One function of several."""
+    if len(changes) == 1:
+        return changes[0]
+
+    def apply(fields: Fields) -> Fields:
+        for change in changes:
+            fields = change(fields)
+        return fields
+
+    return apply
 
 
 def change_key(key: str, change: Change) -> Change:

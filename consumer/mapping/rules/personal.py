@@ -5,12 +5,13 @@ without regard to case, because a name that was written otherwise would leak.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, Final
 
 from consumer.mapping.encode import encode
-from consumer.mapping.rules.matching import MatchText, match_text
-from consumer.mapping.rules.parts import Change, Fields
+from consumer.mapping.rules.matching import REMEMBERED_NAMES, MatchText, match_text
+from consumer.mapping.rules.parts import Change, Fields, chain
 
 REMOVED: Final = object()
 """What stands in a field's place when it is to go."""
@@ -59,10 +60,15 @@ def change_personal(entries: Sequence[Entry]) -> Change:
     firsts = dict.fromkeys(steps[0] for steps, _ in entries if len(steps) > 1)
     below = [(match_text([first]), change_personal(_rest(entries, first))) for first in firsts]
 
+    @lru_cache(REMEMBERED_NAMES)
+    def leaf_for(name: str) -> Leaf | None:
+        return _leaf_for(name.casefold(), here, below)
+
     def edit(part: Fields) -> Fields:
         edited = part
         for name, value in part.items():
-            new = _edited(name.casefold(), value, here, below)
+            leaf = leaf_for(name)
+            new = value if leaf is None else leaf(value)
             if new is value:
                 continue
             edited = dict(part) if edited is part else edited
@@ -86,26 +92,22 @@ def _rest(entries: Sequence[Entry], first: str) -> list[Entry]:
     return [(steps[1:], leaf) for steps, leaf in entries if len(steps) > 1 and steps[0] == first]
 
 
-def _edited(
-    folded: str,
-    value: Any,  # noqa: ANN401 - JSON of any shape
-    here: list[tuple[MatchText, Leaf]],
-    below: list[tuple[MatchText, Change]],
-) -> Any:  # noqa: ANN401 - JSON of any shape
+def _leaf_for(
+    folded: str, here: Sequence[tuple[MatchText, Leaf]], below: Sequence[tuple[MatchText, Change]]
+) -> Leaf | None:
+    """What becomes of the value at a name; None when nothing does."""
     for matches, leaf in here:
         if matches(folded):
-            return leaf(value)
-    for matches, change in below:
-        if matches(folded):
-            value = _inside(value, change)
-    return value
+            return leaf
+    changes = [change for matches, change in below if matches(folded)]
+    return partial(_inside, changes) if changes else None
 
 
-def _inside(value: Any, change: Change) -> Any:  # noqa: ANN401 - JSON of any shape
+def _inside(changes: Sequence[Change], value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     """Edit an object, or the objects of a list."""
     if isinstance(value, dict):
-        return change(value)
+        return chain(changes)(value)
     if not isinstance(value, list):
         return value
-    edited = [change(each) if isinstance(each, dict) else each for each in value]
+    edited = [chain(changes)(each) if isinstance(each, dict) else each for each in value]
     return value if all(new is old for new, old in zip(edited, value, strict=True)) else edited

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from consumer.mapping.rules.conditions import Holds
-from consumer.mapping.rules.parts import Change, Fields, change_part
+from consumer.mapping.rules.parts import Change, Fields, chain, change_part
 from consumer.outcomes import EventType
 
 
@@ -127,19 +127,6 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether it does nothing."""
         return not (self.only or self.deny or self.handlers or self.overrides or self.otherwise.steps)
-
-
-def chain(changes: Sequence[Change]) -> Change:
-    """One function of several."""
-    if len(changes) == 1:
-        return changes[0]
-
-    def apply(fields: Fields) -> Fields:
-        for change in changes:
-            fields = change(fields)
-        return fields
-
-    return apply
 
 
 def whole(type_: EventType, step: Step) -> Change:
