@@ -95,6 +95,13 @@ def test_the_account_is_the_first_path_that_holds_an_id(type_: str) -> None:
     }
 
 
+@pytest.mark.parametrize("odd", [["x"], "x", 5, False])
+def test_an_account_makes_no_wrong_properties_right(odd: Any) -> None:
+    """They are judged later."""
+    event = {"type": "track", "properties": odd, "context": {"traits": {"id": "c"}}}
+    assert ruled({"account": "traits.id"}, event) == event
+
+
 @pytest.mark.parametrize("odd", [True, None, {}, [], "::", 1e300])
 def test_what_pendo_takes_for_no_id_is_no_account(odd: Any) -> None:
     """The next path counts, and at last the event itself."""

@@ -30,6 +30,8 @@ def test_flatten_names_what_lies_in_objects() -> None:
     before = {"a": {"b": {"c": 1}, "d": [{"e": 1}]}, "x": {}, "a_d": 0}
     assert properties({"flatten": True}, before) == {"a_b_c": 1, "a_d": 0}
     assert properties({"flatten": True}, {"a": {"d": [1]}}) == {"a_d": [1]}
+    assert properties({"flatten": True}, {"a_d": 0, "a": {"d": 1}}) == {"a_d": 0}
+    assert properties({"flatten": True}, {"a": {"b": {"c": 1}}, "a_b": {"x": 2}}) == {"a_b_c": 1, "a_b_x": 2}
 
 
 def test_flatten_stops_at_eight_levels() -> None:

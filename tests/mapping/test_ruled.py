@@ -178,6 +178,20 @@ def test_handlers_are_traced_too() -> None:
     assert traced({}, event, {"m:f": lambda e: e | {"a": 1}}) == [("mapping.handlers: m:f", "changed")]
 
 
+@pytest.mark.parametrize("levels", [300, 900])
+def test_nested_events_pass_all_rules_and_a_handler(levels: int) -> None:
+    """What can be read can be changed and explained."""
+    nested: Any = 1
+    for _ in range(levels):
+        nested = {"n": nested}
+    event = {"type": "track", "userId": "u", "event": "Ran", "properties": {"a": {"b": 1}, "n": nested}, "odd": nested}
+    router = RuledRouter(ROUTES, "skip", rules_from(EVERYTHING, {"m:f": lambda e: e | {"new": 1}}))
+    mapped = router.map(event_of(event))
+    assert isinstance(mapped, Request)
+    assert b'"c":"1"' in mapped.body
+    assert {rule["effect"] for rule in router.trace(event_of(event))} == {"changed", "unchanged"}
+
+
 def test_changes_are_told_by_path() -> None:
     """Before and after; a side that is not there is left out."""
     router = RuledRouter(
