@@ -10,6 +10,7 @@ from consumer.config.settings import Settings
 from consumer.mapping.rules.model import MappingFile
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_NULL: Final = {"type": "null"}
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,4 +56,5 @@ def _or_null(value: dict[str, Any]) -> dict[str, Any]:
         return value
     kept = {key: value[key] for key in ("description", "default", "title") if key in value}
     rest = {key: each for key, each in value.items() if key not in kept}
-    return kept | {"anyOf": [rest, {"type": "null"}]}
+    kinds = rest["anyOf"] if list(rest) == ["anyOf"] else [rest]
+    return kept | {"anyOf": kinds if _NULL in kinds else [*kinds, _NULL]}
