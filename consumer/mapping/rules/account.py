@@ -17,17 +17,22 @@ def change_account(type_: EventType, paths: Iterable[str]) -> Change:
     reads = [read_path(path, type_) for path in paths]
 
     def account(fields: Fields) -> Any:  # noqa: ANN401 - text or a number
-        return next((value for read in reads if pendo_id(value := read(fields)) is not None), None)
+        for read in reads:
+            value = read(fields)
+            if value is not None and pendo_id(value) is not None:
+                return value
+        return None
 
     def on_group(fields: Fields) -> Fields:
         value = account(fields)
         return fields if value is None or value == fields.get("groupId") else {**fields, "groupId": value}
 
     def on_event(fields: Fields) -> Fields:
-        value, properties = account(fields), fields.get("properties")
-        if value is None or not isinstance(properties, dict | None):
+        value = account(fields)
+        if value is None:
             return fields
-        if properties is not None and properties.get("groupId") == value:
+        properties = fields.get("properties")
+        if not isinstance(properties, dict | None) or (properties and properties.get("groupId") == value):
             return fields
         return {**fields, "properties": {**(properties or {}), "groupId": value}}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from consumer.mapping.rules.matching import Match, MatchText, match_text, match_value
-from consumer.mapping.rules.parts import EVENT_TYPES, PARTS, Fields, Read, find_in, read_part
+from consumer.mapping.rules.parts import EVENT_TYPES, PARTS, Fields, find_in, read_part
 from consumer.outcomes import EventType
 
 Holds = Callable[[Fields], bool]
@@ -43,8 +43,8 @@ def holds(
     if names := tuple(events):
         tests.append(_named(_NAME_KEYS[type_], match_text(names)))
     for part in PARTS:
-        read = read_part(part, type_)
-        tests += [_valued(read, find_in(path), match_value(wanted)) for path, wanted in values.get(part, {}).items()]
+        for path, wanted in values.get(part, {}).items():
+            tests.append(_valued(part, path, type_, match_value(wanted)))
     return tests[0] if len(tests) == 1 else _all(tests)
 
 
@@ -78,5 +78,13 @@ def _named(key: str, matches: MatchText) -> Holds:
     return test
 
 
-def _valued(read: Read, find: Read, matches: Match) -> Holds:
-    return lambda fields: matches(find(read(fields)))
+def _valued(part: str, path: str, type_: EventType, matches: Match) -> Holds:
+    if part == "traits" or "." in path:
+        read, find = read_part(part, type_), find_in(path)
+        return lambda fields: matches(find(read(fields)))
+
+    def test(fields: Fields) -> bool:
+        holder = fields.get(part)
+        return matches(holder.get(path) if isinstance(holder, dict) else None)
+
+    return test

@@ -31,7 +31,9 @@ def find_in(path: str) -> Read:
         return lambda part: part.get(path) if isinstance(part, dict) else None
 
     def find(part: Any) -> Any:  # noqa: ANN401 - JSON of any shape
-        if isinstance(part, dict) and path in part:
+        if not isinstance(part, dict):
+            return None
+        if path in part:
             return part[path]
         for step in steps:
             if not isinstance(part, dict):

@@ -81,7 +81,7 @@ class Plan:
         otherwise: What goes for events that no override is about.
     """
 
-    __slots__ = ("deny", "handlers", "only", "otherwise", "overrides")
+    __slots__ = ("_branches", "_denials", "deny", "handlers", "only", "otherwise", "overrides")
 
     def __init__(
         self,
@@ -94,8 +94,10 @@ class Plan:
     ) -> None:
         self.only = only
         self.deny = tuple(deny)
+        self._denials = tuple(filter_.holds for filter_ in self.deny)
         self.handlers = tuple(handlers)
         self.overrides = tuple(overrides)
+        self._branches = tuple((branch.holds, branch) for branch in self.overrides if branch.holds is not None)
         self.otherwise = otherwise
 
     def apply(self, fields: Fields) -> Fields | None:
@@ -106,8 +108,8 @@ class Plan:
         """
         if self.only is not None and not self.only.holds(fields):
             return None
-        for filter_ in self.deny:
-            if filter_.holds(fields):
+        for denies in self._denials:
+            if denies(fields):
                 return None
         change = self.branch(fields).change
         for handler in self.handlers:
@@ -119,8 +121,8 @@ class Plan:
 
     def branch(self, fields: Fields) -> Branch:
         """The steps for an event, by what came."""
-        for branch in self.overrides:
-            if branch.holds is not None and branch.holds(fields):
+        for holds, branch in self._branches:
+            if holds(fields):
                 return branch
         return self.otherwise
 

@@ -21,8 +21,13 @@ def flatten(part: Fields) -> Fields:
 
     A name that stands there already keeps its value. Lists stay as they are.
     """
-    if not any(isinstance(value, dict) for value in part.values()):
-        return part
+    for value in part.values():
+        if isinstance(value, dict):
+            return _flat(part)
+    return part
+
+
+def _flat(part: Fields) -> Fields:
     flat: Fields = {}
     for name, value in part.items():
         if isinstance(value, dict):
