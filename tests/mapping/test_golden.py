@@ -46,13 +46,14 @@ def value_of(case: dict[str, Any]) -> bytes:
     return case["value"].encode() if "value" in case else base64.b64decode(case["value_base64"])
 
 
-def router_of(case: dict[str, Any]) -> Router:
+def router_of(case: dict[str, Any], rules: Any = None) -> Router:
     settings = case.get("settings", {})
     changed = {EventType(type_): route and Route(route) for type_, route in settings.get("routes", {}).items()}
     clock = clock_of(value_of(case), envelope_path_of(case), case.get("now"))
     anonymous = settings.get("anonymous", "skip")
-    if "rules" in case:
-        return RuledRouter(ROUTES | changed, anonymous, rules_from(case["rules"]), clock=clock)
+    rules = rules or case.get("rules")
+    if rules is not None:
+        return RuledRouter(ROUTES | changed, anonymous, rules_from(rules), clock=clock)
     return Router(ROUTES | changed, anonymous, clock=clock)
 
 
@@ -81,6 +82,16 @@ def test_unchanged_events_go_out_byte_for_byte(case: dict[str, Any]) -> None:
     mapped = router_of(case).map(event)
     goes_out_as_it_came = isinstance(mapped, Request) and mapped.body == raw
     assert goes_out_as_it_came == case.get("unchanged", False)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_rules_that_are_about_nothing_change_nothing(case: dict[str, Any]) -> None:
+    """The router with rules gives every answer that the plain one gives, in the same order."""
+    value, path = value_of(case), envelope_path_of(case)
+    about_nothing = {"deny": [{"context": {"never": "there"}}]}
+    plain = {key: part for key, part in case.items() if key != "rules"}
+    expected = explain(value, path, router_of(plain), describe)
+    assert explain(value, path, router_of(plain, about_nothing), describe) == expected
 
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if "event" in case], ids=lambda case: case["name"])
