@@ -98,6 +98,11 @@ def _flaws(raw: Any) -> Iterator[str]:  # noqa: ANN401  # what was written
         yield f"a case needs one of {', '.join(SOURCES)}"
     if not isinstance(raw.get("expect"), dict | list):
         yield "expect: must be a part of what map prints, or a list of such"
+    yield from _flaws_of_values(raw)
+
+
+def _flaws_of_values(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Of what a case may leave out."""
     if not isinstance(raw.get("value", ""), str):
         yield "value: must be text"
     if "now" in raw and _time_ms(raw["now"]) is None:

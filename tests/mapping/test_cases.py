@@ -47,6 +47,17 @@ def test_a_case_passes_or_names_each_place(tmp_path: Path) -> None:
     assert in_a_list == []
 
 
+def test_a_case_does_not_grow_old_unless_it_says_when_it_is_tried(tmp_path: Path) -> None:
+    """Else a case that passes today would fail in a week, when Pendo no longer takes its event."""
+    case = {"event": TRACK | {"timestamp": "2020-01-01T00:00:00Z", "properties": {"groupId": "g"}}}
+    fresh: dict[str, Any] = {"expect": {"warnings": []}}
+    late: dict[str, Any] = {"expect": {"warnings": [{"kind": "old"}]}}
+    assert failures(
+        tmp_path,
+        [case | fresh, case | late | {"now": "2020-01-09T00:00:00Z"}, case | late | {"now": 1_600_000_000_000}],
+    ) == [[], [], []]
+
+
 def test_a_value_with_several_events_has_a_list(tmp_path: Path) -> None:
     """Text or Base64, an array or a batch."""
     value = json.dumps([TRACK, TRACK | {"type": "alias"}])
@@ -120,6 +131,7 @@ def test_rules_of_the_settings_go_for_all_others(tmp_path: Path) -> None:
         ("\n- {event: {}, expect: 5}", "cases.yaml:2: expect: must be a part of what map prints"),
         ("- {event: {}, expect: {}, absent: a}", "cases.yaml:1: absent: must be a list of dotted paths"),
         ("- {event: {}, expect: {}, unchanged: 1}", "cases.yaml:1: unchanged: must be true or false"),
+        ("- {event: {}, expect: {}, now: soon}", "cases.yaml:1: now: must be a time, like an event's timestamp"),
         ("- {event: {}, expect: {}, settings: 1}", "cases.yaml:1: settings: must be a section"),
         ("- {value_base64: '?', expect: {}}", "cases.yaml:1: the event cannot be written"),
         ("- 5", "cases.yaml:1: a case must be an object"),

@@ -11,10 +11,10 @@ from consumer.mapping.router import Router
 from consumer.outcomes import EventType
 from consumer.pendo.requests import Request, Route
 from consumer.segment.events import Event
-from tests.mapping.test_golden import NOW_S
 from tests.mapping.test_router import EVENTS, deep
 
 FACTS = (EventType.TRACK, EventType.PAGE, EventType.SCREEN)
+NOW_S = 1_772_409_600.0
 ARRIVED_MS = 1_772_000_000_000
 
 
