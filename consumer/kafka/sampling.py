@@ -1,4 +1,4 @@
-"""A look at a topic's newest records, without a group: used by `check --connect` alone."""
+"""A look at a topic's newest records, without a group: nothing is committed, and nobody else reads less."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,45 +9,64 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from consumer.errors import BrokerError
+from consumer.kafka.records import Record
 
 SAMPLE_RECORDS: Final = 500
-SAMPLE_TIMEOUT_S: Final = 10.0
+"""Enough to see a share of some percent."""
+CONNECT_TIMEOUT_S: Final = 10.0
+IDLE_TIMEOUT_MS: Final = 1000
+"""What has not come by then is taken to be not there: transactions leave holes in a log."""
 
 
-async def count_unkeyed(options: Mapping[str, Any], topic: str) -> tuple[int, int]:
-    """How many of a topic's newest records have no key, and how many were looked at (at most about 500).
+async def newest_records(options: Mapping[str, Any], topic: str, count: int = SAMPLE_RECORDS) -> list[Record]:
+    """A topic's newest records, about the same number from each partition, at most `count` in all.
 
     Raises:
         BrokerError: The topic cannot be read.
     """
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
     try:
-        async with asyncio.timeout(SAMPLE_TIMEOUT_S):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await consumer.start()
-            return await _count(consumer, topic)
+            there = await _go_back(consumer, topic, count)
+        return await _read(consumer, count) if there else []
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerError(f"topic {topic} cannot be read: {error.__class__.__name__}") from error
     finally:
-        await asyncio.wait([asyncio.create_task(consumer.stop(), name="stop sampling")], timeout=SAMPLE_TIMEOUT_S)
+        await asyncio.wait([asyncio.create_task(consumer.stop(), name="stop sampling")], timeout=CONNECT_TIMEOUT_S)
 
 
-async def _count(consumer: AIOKafkaConsumer, topic: str) -> tuple[int, int]:
+async def count_unkeyed(options: Mapping[str, Any], topic: str) -> tuple[int, int]:
+    """How many of a topic's newest records have no key, and how many were looked at.
+
+    Raises:
+        BrokerError: The topic cannot be read.
+    """
+    records = await newest_records(options, topic)
+    return sum(record.key is None for record in records), len(records)
+
+
+async def _go_back(consumer: AIOKafkaConsumer, topic: str, count: int) -> bool:
+    """Stand before the newest records; whether the topic is there at all."""
     await consumer._client.fetch_all_metadata()  # noqa: SLF001  # without it an unsubscribed consumer knows no topic
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
     if not partitions:
-        return 0, 0
+        return False
     consumer.assign(partitions)
     first = await consumer.beginning_offsets(partitions)
     end = await consumer.end_offsets(partitions)
-    share = SAMPLE_RECORDS // len(partitions) + 1
+    share = -(-count // len(partitions))
     for partition in partitions:
         consumer.seek(partition, max(first[partition], end[partition] - share))
-    unkeyed = looked_at = 0
-    while looked_at < SAMPLE_RECORDS:
-        batches = await consumer.getmany(timeout_ms=1000, max_records=SAMPLE_RECORDS)
-        keys = [record.key for records in batches.values() for record in records]
-        if not keys:
+    return True
+
+
+async def _read(consumer: AIOKafkaConsumer, count: int) -> list[Record]:
+    records: list[Record] = []
+    while len(records) < count:
+        batches = await consumer.getmany(timeout_ms=IDLE_TIMEOUT_MS, max_records=count - len(records))
+        found = [record for batch in batches.values() for record in batch]
+        if not found:
             break
-        looked_at += len(keys)
-        unkeyed += sum(key is None for key in keys)
-    return unkeyed, looked_at
+        records += found
+    return records

@@ -174,3 +174,98 @@ def test_an_event_however_deeply_nested_is_one_line(
     [line] = capsys.readouterr().out.splitlines()
     assert '"outcome":"deliver"' in line
     assert (nested in line) == (levels == 300)
+
+
+RENAMED = "fields: {track: {rename: {plan: tariff}}}\n"
+
+
+@pytest.fixture
+def rules(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The rules in use."""
+    (directory / "rules.yaml").write_text(RENAMED)
+    monkeypatch.setenv("PENDO_CONSUMER_MAPPING__FILE", "rules.yaml")
+    return directory
+
+
+def test_two_mapping_files_are_compared_by_what_they_make_of_events(
+    run: Run, capsys: pytest.CaptureFixture[str], rules: Path
+) -> None:
+    """Only what is different is shown, by the path that a case in a mapping test would name."""
+    (rules / "old.yaml").write_text("deny: [{events: [Left]}]\n")
+    events = [TRACK, TRACK | {"messageId": "m2", "event": "Left"}, TRACK | {"messageId": "m3", "properties": {}}]
+    (rules / "events.jsonl").write_text("\n".join(map(json.dumps, events)))
+    assert run("map", "--against", "old.yaml", "events.jsonl") == 0
+    captured = capsys.readouterr()
+    paid, left = [json.loads(line) for line in captured.out.splitlines()]
+    assert paid == {
+        "messageId": "m1",
+        "type": "track",
+        "changes": [
+            {"path": "requests.0.body.properties.plan", "before": "pro"},
+            {"path": "requests.0.body.properties.tariff", "after": "pro"},
+        ],
+    }
+    assert left["messageId"] == "m2"
+    assert {change["path"]: change.get("before") for change in left["changes"]} == {
+        "outcome": "filtered",
+        "reason": "rule",
+        "lanes": [],
+        "requests": [],
+    }
+    assert captured.err == "2 of 3 events would be different\n"
+
+
+def test_a_mapping_file_is_no_different_from_itself(run: Run, capsys: pytest.CaptureFixture[str], rules: Path) -> None:
+    """Nothing is printed; a line that is no JSON still gives 1."""
+    (rules / "events.jsonl").write_text(json.dumps([TRACK, TRACK]))
+    assert run("map", "--against", "rules.yaml", "events.jsonl") == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "0 of 2 events would be different\n")
+    (rules / "events.jsonl").write_text("{}\n{")
+    assert run("map", "--against", "rules.yaml", "events.jsonl") == 1
+
+
+def test_an_old_mapping_file_that_is_wrong_is_told(run: Run, capsys: pytest.CaptureFixture[str], rules: Path) -> None:
+    """By its own name and line."""
+    (rules / "old.yaml").write_text("denny: []\n")
+    (rules / "events.jsonl").write_text(json.dumps(TRACK))
+    assert run("map", "--against", "old.yaml", "events.jsonl") == 78
+    assert "old.yaml:1: denny: unknown key; did you mean deny?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("levels", [300, 1020])
+def test_events_however_deeply_nested_are_compared(
+    run: Run, capsys: pytest.CaptureFixture[str], rules: Path, levels: int
+) -> None:
+    """What cannot be written is said to be different without being shown."""
+    text = json.dumps(TRACK).replace('"pro"', "[" * levels + "]" * levels)
+    (rules / "events.jsonl").write_text(text)
+    (rules / "old.yaml").write_text("")
+    assert run("map", "--against", "old.yaml", "events.jsonl") == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert ('"message"' in line) == (levels == 1020)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--sample", "0"), "argument --sample: '0': must be a whole number from 1"),
+        (("--sample", "3", "events.jsonl"), "FILE and --sample exclude each other"),
+        (("--explain", "--against", "old.yaml"), "not allowed with argument"),
+    ],
+)
+def test_what_cannot_go_together_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    """As any wrong use."""
+    assert run("map", *arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_topic_that_cannot_be_read_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka is asked only for a sample."""
+    monkeypatch.setenv("PENDO_CONSUMER_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    assert run("map", "--sample", "3") == 1
+    assert "topic segment-events cannot be read" in capsys.readouterr().err

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from consumer.errors import RejectedError
-from consumer.mapping.encode import encode
+from consumer.mapping.changes import changes
 from consumer.mapping.rules.parts import Fields
 from consumer.mapping.rules.plan import Plan, Rule
 
 MAX_LEVELS: Final = 3
 """How far down a change is followed: to `context.traits.NAME`."""
-
-ABSENT: Final = object()
 
 
 def trace(plan: Plan, came: Fields) -> Iterator[dict[str, Any]]:
@@ -66,27 +64,5 @@ def entry(rule: Rule, effect: str) -> dict[str, Any]:
 
 
 def _changed(rule: Rule, before: Fields, after: Fields) -> dict[str, Any]:
-    changes = list(_changes(before, after, "", 1))
-    return entry(rule, "changed" if changes else "unchanged") | {"changes": changes}
-
-
-def _changes(before: Fields, after: Fields, prefix: str, level: int) -> Iterator[dict[str, Any]]:
-    for name in {**before, **after}:
-        old, new = before.get(name, ABSENT), after.get(name, ABSENT)
-        if old is new:
-            continue
-        path = f"{prefix}{name}"
-        if isinstance(old, dict) and isinstance(new, dict) and level < MAX_LEVELS:
-            yield from _changes(old, new, f"{path}.", level + 1)
-        elif not _equal(old, new):
-            sides = {"before": old, "after": new}
-            yield {"path": path} | {side: value for side, value in sides.items() if value is not ABSENT}
-
-
-def _equal(old: Any, new: Any) -> bool:  # noqa: ANN401 - JSON of any shape
-    if old is ABSENT or new is ABSENT:
-        return False
-    try:
-        return encode(old) == encode(new)
-    except RejectedError:
-        return False
+    found = list(changes(before, after, MAX_LEVELS))
+    return entry(rule, "changed" if found else "unchanged") | {"changes": found}
