@@ -57,3 +57,7 @@ class UnreachableError(ConsumerError):
 
 class BrokerError(ConsumerError):
     """Kafka gave no answer in time, or refused."""
+
+
+class UnansweredError(ConsumerError):
+    """Pendo answered, but did not say what it was asked."""

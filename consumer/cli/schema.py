@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from consumer.cli.configuration import add_config_option
+from consumer.cli.events import add_source_options
+from consumer.cli.observed import print_observed
 from consumer.config.settings import Settings
 from consumer.mapping.rules.model import MappingFile
 
@@ -17,14 +20,27 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Register the command."""
     parser = subparsers.add_parser(
         "schema",
-        help="print the JSON schema of the configuration",
-        description="Print the JSON schema of the configuration file: every key, its default and what it means.",
+        help="print the JSON schema of the configuration, or the fields that events carry",
+        description="Print the JSON schema of the configuration file: every key, its default and what it means; or "
+        "which traits and properties events carry.",
     )
-    parser.add_argument("--mapping", action="store_true", help="of the mapping file instead")
-    parser.set_defaults(execute=_execute)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--mapping", action="store_true", help="of the mapping file instead")
+    what.add_argument(
+        "--observed",
+        action="store_true",
+        help="instead the traits and properties of events in FILE or a sample: how often, of which type, and as what "
+        "they go to Pendo; beside them what Pendo has, if pendo.integration_key is set and may read it",
+    )
+    add_config_option(parser)
+    parser.add_argument("--json", action="store_true", help="with --observed: print one JSON object a field")
+    add_source_options(parser)
+    parser.set_defaults(execute=lambda args: _execute(args, parser))
 
 
-def _execute(args: argparse.Namespace) -> int:
+def _execute(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if args.observed:
+        return print_observed(args, parser)
     print(json.dumps(mapping_schema() if args.mapping else configuration_schema(), indent=2))
     return 0
 

@@ -32,6 +32,10 @@ NOT_FOR_PENDO: Final = Ended(Outcome.FILTERED, Reason.INTEGRATIONS)
 NO_ROUTE: Final = Ended(Outcome.SKIPPED, Reason.NO_ROUTE)
 
 
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+"""From an event's fields to those that go on."""
+
+
 class Router:
     """Decides by an event's type, and by how its type is routed, what becomes of it.
 
@@ -68,6 +72,10 @@ class Router:
     def trace(self, event: Event) -> list[dict[str, Any]]:  # noqa: ARG002  # there are no rules
         """What each rule does with an event; without rules nothing."""
         return []
+
+    def change_of(self, event: Event) -> Change:  # noqa: ARG002  # there are no rules
+        """What the rules change of events like this one, handlers apart; without rules nothing."""
+        return _as_it_came
 
     def _map(self, event: Event) -> Mapped:
         refusal = self._refusal(event)
@@ -108,6 +116,10 @@ class Router:
         if mapping is None:
             raise ConfigError([f"routes.{type_}: {type_} events cannot go by the route `{route}`"])
         return mapping
+
+
+def _as_it_came(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields
 
 
 def _track(type_: EventType, visibility: Visibility) -> MapEvent | None:

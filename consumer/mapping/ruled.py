@@ -10,6 +10,7 @@ from typing import Any, Final
 from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.router import Router
 from consumer.mapping.rules.compiled import Rules
+from consumer.mapping.rules.parts import Change
 from consumer.mapping.rules.trace import trace
 from consumer.mapping.segmentio import identity_of
 from consumer.mapping.visitor import Anonymous
@@ -67,3 +68,7 @@ class RuledRouter(Router):
     def trace(self, event: Event) -> list[dict[str, Any]]:
         """What each rule does with an event, as far as it comes."""
         return [] if self._refusal(event) is not None else list(trace(self._rules.plans[event.type], event.fields))
+
+    def change_of(self, event: Event) -> Change:
+        """What the rules change of events like this one, handlers apart."""
+        return self._rules.plans[event.type].branch(event.fields).change

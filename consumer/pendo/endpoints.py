@@ -5,12 +5,15 @@ alone, whatever is shown comes from `describe`. Source of the hosts: Pendo's doc
 """
 
 from collections.abc import Mapping
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 from urllib.parse import quote
 
 from consumer.config.settings import PendoSettings, RoutesSettings
 from consumer.outcomes import EventType
 from consumer.pendo.requests import Route
+
+Kind = Literal["visitor", "account"]
+"""Whom metadata is about."""
 
 METHOD: Final = "POST"
 _HOSTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -69,6 +72,10 @@ class Endpoints:
     def token_url(self) -> str:
         """Where an integration key is verified, by GET."""
         return f"{self.api_url}/api/v1/token/verify"
+
+    def schema_url(self, kind: Kind) -> str:
+        """Where the metadata fields of visitors or accounts are listed, by GET."""
+        return f"{self.api_url}/api/v1/metadata/schema/{kind}"
 
     def url(self, route: Route, credential: str) -> str:
         """Where a route's requests go; never log it, the credential may be a part of it."""
