@@ -14,6 +14,7 @@ from benchmarks import (
     chaos,
     crashes,
     engine,
+    fuzz,
     growth,
     handovers,
     lateness,
@@ -80,6 +81,10 @@ async def _engine(extent: Extent, say: Say) -> list[Figure]:
     return engine.figures(await asyncio.to_thread(engine.run, events, repeats, say))
 
 
+async def _fuzz(extent: Extent, say: Say) -> list[Figure]:
+    return fuzz.figures(await asyncio.to_thread(fuzz.run, extent.of(fuzz.EVENTS), say))
+
+
 async def _mapping(extent: Extent, say: Say) -> list[Figure]:
     events, repeats = extent.of(mapping.EVENTS), extent.of(mapping.REPEATS)
     return mapping.figures(await asyncio.to_thread(mapping.run, events, repeats, say))
@@ -128,6 +133,7 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
     "cpu": _cpu,
     "engine": _engine,
     "mapping": _mapping,
+    "fuzz": _fuzz,
     "uniform": _uniform,
     "zipf": _zipf,
     "latency": _latency,

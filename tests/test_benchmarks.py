@@ -10,6 +10,7 @@ from benchmarks import (
     crashes,
     engine,
     events,
+    fuzz,
     growth,
     handovers,
     lateness,
@@ -33,6 +34,7 @@ from benchmarks.processes import PartyError, endpoint
 from benchmarks.sink import Latency, request_end
 from benchmarks.soak import Holding, Soak
 from benchmarks.table import table
+from consumer.outcomes import Reason
 from consumer.segment.decode import decode
 
 
@@ -57,6 +59,17 @@ def test_the_cost_of_rules_is_measured() -> None:
     assert costs.changing_us > 0
     assert len(mapping.figures(costs)) == 2
     assert "20 rules" in mapping.report(costs)
+
+
+def test_fuzzed_events_end_as_requests_and_as_reasons() -> None:
+    """Both, or the events were too odd or too good to tell anything; what raises is counted and shown."""
+    found = fuzz.run(300, _quiet)
+    assert (found.exceptions, found.shown) == (0, [])
+    assert found.ends["request"] > 0
+    assert found.ends[Reason.UNDECODABLE] > 0
+    assert found.ends.total() > 300 * found.routers / 2
+    found.exceptions = 1
+    assert [figure.met for figure in fuzz.figures(found)] == [False]
 
 
 def test_growth_is_measured_from_few_to_many() -> None:
