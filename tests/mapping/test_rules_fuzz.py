@@ -94,7 +94,7 @@ MODES: st.SearchStrategy[Anonymous] = st.sampled_from(["skip", "visitor"])
 SHAPES = {Reason.INVALID_ID, Reason.INVALID_EVENT, Reason.INVALID_TRAITS, Reason.INVALID_PROPERTIES}
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(EVENTS, RULES, MODES)
 def test_no_event_and_no_rule_set_raises(fields: dict[str, Any], rules: dict[str, Any], mode: Anonymous) -> None:
     """The event stays as it is, and what is explained is what happens."""
