@@ -16,7 +16,7 @@ from consumer.kafka.records import Partition
 from consumer.kafka.sampling import count_unkeyed
 from consumer.kafka.security import client_options
 from consumer.pendo.client import Client
-from consumer.pendo.endpoints import Endpoints, routes_in_use
+from consumer.pendo.endpoints import KEY_HEADER, Endpoints, routes_in_use
 from consumer.pendo.requests import Route
 
 UNKEYED_ADVICE: Final = "order across pods needs the visitor's id as the record's key: set it in Segment's destination"
@@ -172,7 +172,7 @@ async def _data_host(client: Client, endpoints: Endpoints, routes: Iterable[Rout
 async def _token(client: Client, endpoints: Endpoints, key: str) -> Finding:
     subject = "pendo integration key"
     try:
-        status, body = await client.get(URL(endpoints.token_url(), encoded=True), {"x-pendo-integration-key": key})
+        status, body = await client.get(URL(endpoints.token_url(), encoded=True), {KEY_HEADER: key})
     except UnreachableError as error:
         return Finding(ok=False, subject=subject, message=f"the API host cannot be reached ({error})")
     if status != 200:  # noqa: PLR2004  # HTTP's OK

@@ -25,6 +25,8 @@ _HOSTS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """By region: the data host, the API host."""
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+KEY_HEADER: Final = "x-pendo-integration-key"
+"""Carries the integration key on the API host."""
 REDACTED: Final = "***"
 
 

@@ -9,9 +9,7 @@ from yarl import URL
 
 from consumer.errors import UnansweredError
 from consumer.pendo.client import Client
-from consumer.pendo.endpoints import Endpoints, Kind
-
-KEY_HEADER = "x-pendo-integration-key"
+from consumer.pendo.endpoints import KEY_HEADER, Endpoints, Kind
 
 
 async def known_fields(client: Client, endpoints: Endpoints, key: str, kind: Kind) -> dict[str, list[str]]:
