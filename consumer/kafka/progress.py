@@ -155,8 +155,12 @@ class Progress:
             self._highest_finished = offset
 
     def release(self) -> None:
-        """Its epoch is over. It lets go of its records, which know it: else only the collector would free them."""
+        """Its epoch is over: nothing is known any more, so nothing can be committed from it.
+
+        It lets go of its records, which know it: else only the collector would free them.
+        """
         self.released = True
+        self.next_offset = None
         self._open.clear()
         self._unread.clear()
 

@@ -53,6 +53,14 @@ def test_a_late_verdict_settles_nothing(bench: Bench) -> None:
     assert bench.tally.unaccounted(0) == 0
 
 
+def test_nothing_can_be_committed_from_what_was_released(bench: Bench) -> None:
+    """Its records are gone: the offset behind them would skip all that was open."""
+    bench.ticket()
+    assert bench.progress.watermark == 0
+    release(bench.progress, bench.tally)
+    assert bench.progress.watermark is None
+
+
 def test_what_was_released_is_let_go_without_the_collectors_help(bench: Bench) -> None:
     """A handover under a backlog releases ten thousand records; the collector looks at old ones once in minutes."""
     gone = weakref.ref(bench.ticket().record)

@@ -90,6 +90,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "delivery/test_ticket.py",
     ),
     _m(
+        "released-commits-nothing",
+        "nothing is committed of what was released",
+        "kafka/progress.py",
+        "        self.next_offset = None\n",
+        "",
+        "worker/test_partitions.py",
+    ),
+    _m(
         "seek-after-restore",
         "records that came before a partition was restored are read again",
         "worker/partitions.py",
