@@ -1,7 +1,7 @@
 """`python -m benchmarks [pipe|engine|mapping|all|results …]`: runs them, prints tables, and ends by itself.
 
 `results` measures every figure that the project has set itself and writes `RESULTS.md`; with names of rows it measures
-only those and writes nothing.
+those anew, and keeps the others.
 """
 
 import argparse
@@ -71,10 +71,9 @@ def _bounded(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _results(rows: list[str], extent: Extent) -> list[Figure]:
-    figures = results.measure(rows or list(results.ROWS), extent, _say)
-    if not rows:
-        results.write(figures, extent)
-    return figures
+    measured = results.measure(rows or list(results.ROWS), extent, _say)
+    results.keep(measured)
+    return [figure for row in measured for figure in row.figures]
 
 
 def _parser() -> argparse.ArgumentParser:

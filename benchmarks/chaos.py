@@ -53,6 +53,9 @@ async def run(events: int, say: Callable[[str], None]) -> Chaos:
             said = (await lines_of(process).read()).decode(errors="replace").splitlines()
             status = await process.wait()
     verdict = verdict_in(said)
+    for line in said:
+        if not line.startswith("{"):
+            say(line)
     if verdict is None:
         raise PartyError(f"chaos ended with status {status}, without a verdict:\n{chr(10).join(said[-20:])}")
     return verdict

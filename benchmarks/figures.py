@@ -26,6 +26,21 @@ class Figure:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The lines of one row, as they are kept.
+
+    Attributes:
+        name: Of the row.
+        about: When, on what machine, and how much was measured.
+        figures: What was found.
+    """
+
+    name: str
+    about: dict[str, str]
+    figures: list[Figure]
+
+
 _MARKS = {True: "yes", False: "NO", None: "-"}
 _HEADER = ("figure", "case", "aim", "measured", "met", "note")
 

@@ -5,10 +5,12 @@ row is measured stands in its own module.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import orjson
 
 from benchmarks import (
     chaos,
@@ -26,7 +28,7 @@ from benchmarks import (
     soak,
     throughput,
 )
-from benchmarks.figures import Figure, to_markdown
+from benchmarks.figures import Figure, Row, to_markdown
 from benchmarks.processes import PartyError
 from benchmarks.sink import Latency
 from tests.support.apache import UnavailableError
@@ -34,6 +36,12 @@ from tests.support.apache import UnavailableError
 FILE: Final = Path(__file__).parent / "RESULTS.md"
 _DEADLINE_S: Final = 1_800.0
 """Of one row; each takes a few minutes. The chaos run has a deadline of its own."""
+
+_PREFACE: Final = (
+    "Written by `make bench ARGS=results`, which measures all rows one after another, or those that it is given; do "
+    "not edit. Ratios compare what was measured side by side in one run; absolute figures belong to the machine below "
+    "and to what else it did."
+)
 
 Say = Callable[[str], None]
 
@@ -145,9 +153,17 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
 }
 
 
-def measure(names: list[str], extent: Extent, say: Say) -> list[Figure]:
+def measure(names: list[str], extent: Extent, say: Say) -> list[Row]:
     """Measure these rows, in the order of the table."""
-    return [figure for name in ROWS if name in names for figure in _row(name, extent, say)]
+    about = _about(extent)
+    return [Row(name=name, about=about, figures=_row(name, extent, say)) for name in ROWS if name in names]
+
+
+def _about(extent: Extent) -> dict[str, str]:
+    return machine.shape() | {
+        "scale": f"{extent.scale:g}",
+        "events": f"{extent.events:,} for memory, {extent.chaos_events:,} for chaos",
+    }
 
 
 def _row(name: str, extent: Extent, say: Say) -> list[Figure]:
@@ -160,17 +176,42 @@ def _row(name: str, extent: Extent, say: Say) -> list[Figure]:
         return [Figure(what=name, case="", aim="", value="not measured", met=False, note=reason)]
 
 
-def write(figures: list[Figure], extent: Extent) -> None:
-    """Write the whole table to its file."""
-    shape = ", ".join(f"{name} {value}" for name, value in machine.shape().items())
+def keep(rows: list[Row]) -> None:
+    """Write the table anew: these rows as they were measured now, all others as they were kept."""
+    kept = {row.name: row for row in (*_kept(), *rows)}
+    ordered = [kept[name] for name in ROWS if name in kept]
+    FILE.with_suffix(".json").write_bytes(orjson.dumps([asdict(row) for row in ordered], option=orjson.OPT_INDENT_2))
+    FILE.write_text(_page(ordered))
+
+
+def _kept() -> Iterator[Row]:
+    file = FILE.with_suffix(".json")
+    for row in orjson.loads(file.read_bytes()) if file.exists() else ():
+        yield Row(**row | {"figures": [Figure(**figure) for figure in row["figures"]]})
+
+
+def _page(rows: list[Row]) -> str:
+    figures = [figure for row in rows for figure in row.figures]
     missed = sum(figure.met is False for figure in figures)
-    text = (
-        "# Results\n\n"
-        "Written by `make bench ARGS=results`; do not edit. Ratios compare what was measured side by side in one run; "
-        "absolute figures belong to the machine below and to what else it did.\n\n"
-        f"- {shape}\n"
-        f"- scale {extent.scale:g}, {extent.events:,} events for memory, {extent.chaos_events:,} for chaos\n"
-        f"- {missed} of {len(figures)} not as they should be\n\n"
-        f"{to_markdown(figures)}\n"
+    measured = [f"- {about}: {', '.join(names)}" for about, names in _by_machine(rows).items()]
+    return "\n".join(
+        [
+            "# Results",
+            "",
+            _PREFACE,
+            "",
+            *measured,
+            f"- {missed} of {len(figures)} not as they should be",
+            "",
+            to_markdown(figures),
+            "",
+        ]
     )
-    FILE.write_text(text)
+
+
+def _by_machine(rows: list[Row]) -> dict[str, list[str]]:
+    """When and where, and which rows were measured there."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(", ".join(f"{name} {value}" for name, value in row.about.items()), []).append(row.name)
+    return found

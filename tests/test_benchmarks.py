@@ -23,7 +23,7 @@ from benchmarks import (
     soak,
     throughput,
 )
-from benchmarks.figures import Figure, to_markdown, to_text
+from benchmarks.figures import Figure, Row, to_markdown, to_text
 from benchmarks.handovers import Handover, Handovers
 from benchmarks.journal import Journal
 from benchmarks.outages import Outage
@@ -260,8 +260,9 @@ def test_a_row_that_fails_says_so_and_stops_no_other(monkeypatch: pytest.MonkeyP
         return [Figure(what="fine", case="", aim="", value="1", met=True)]
 
     monkeypatch.setattr(results, "ROWS", {"broken": broken, "fine": fine, "other": fine})
-    figures = results.measure(["fine", "broken"], results.Extent(), _quiet)
-    assert [(figure.what, figure.met, figure.note) for figure in figures] == [
+    rows = results.measure(["fine", "broken"], results.Extent(), _quiet)
+    assert [row.name for row in rows] == ["broken", "fine"]
+    assert [(figure.what, figure.met, figure.note) for row in rows for figure in row.figures] == [
         ("broken", False, "it ended"),
         ("fine", True, ""),
     ]
@@ -270,15 +271,24 @@ def test_a_row_that_fails_says_so_and_stops_no_other(monkeypatch: pytest.MonkeyP
 def test_the_results_name_the_machines_shape_and_every_figure(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Date, cores, processor, Python; a table that Markdown understands."""
+    """Date, cores, processor, Python; a table that Markdown understands. A row measured anew takes its own place."""
     file = tmp_path_factory.mktemp("results") / "RESULTS.md"
     monkeypatch.setattr(results, "FILE", file)
     outage = Outage("a | b", events=1, lost=1, dead_letters=0, healed_s=0.0)
-    results.write(outages.figures([outage]), results.Extent())
+    about = machine.shape() | {"scale": "1"}
+    results.keep([Row(name="outages", about=about, figures=outages.figures([outage]))])
     text = file.read_text()
     assert all(f"{name} {value}" in text for name, value in machine.shape().items() if name != "date")
     assert "| a / b |" in text
     assert "| NO |" in text
+    fine = Figure(what="w", case="c", aim="", value="1", met=True)
+    results.keep([Row(name="engine", about=about | {"scale": "2"}, figures=[fine])])
+    assert "scale 1: outages\n" in (text := file.read_text())
+    assert "scale 2: engine\n" in text
+    assert "- 1 of 2 not" in text
+    assert text.index("| w |") < text.index("| a / b |")
+    results.keep([Row(name="outages", about=about, figures=[fine])])
+    assert "- 0 of 2 not" in file.read_text()
 
 
 def test_figures_are_told_in_text_and_in_markdown() -> None:

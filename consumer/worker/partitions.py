@@ -235,6 +235,10 @@ class Partitions:
         self.expiry.forget(partition)
         self.expiry.count(partition, beginning.expired)
 
+    def read_from(self, partition: Partition, offset: int) -> None:
+        """Have the client hand out again what lies there and beyond, though it has handed it out before."""
+        self._offsets.seek(partition, offset)
+
     def _take_on(self, partition: Partition, progress: Progress) -> None:
         self._offsets.seek(partition, progress.last_read + 1)
         self.owned[partition] = progress

@@ -10,11 +10,12 @@ from typing import Final, Protocol
 
 from consumer.delivery.tally import Tally
 from consumer.errors import BrokerError
+from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
 from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
-from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure
+from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure, is_full
 
 log = get_logger(__name__)
 
@@ -116,7 +117,7 @@ class Polling:
         room = self.room()
         waiting = self._pressure.waiting(owned, full=room == 0)
         if (waiting or room == 0) and (trickle := self._trickle()):
-            room, waiting = trickle, set()
+            room, waiting = trickle, self._pressure.brimming(owned)
         if room == 0 or (waiting and len(waiting) == len(owned)):
             await asyncio.sleep(FULL_CHECK_S)
             return
@@ -135,12 +136,28 @@ class Polling:
                 continue
             if records[0].offset > progress.last_read + 1:
                 self._partitions.note_jump(partition, records[0].offset)
-            progress.last_read = records[-1].offset
-            self._admission.admit(progress, records, now_ms)
+            wanted = self._as_far_as_its_map(partition, progress, records)
+            progress.last_read = wanted[-1].offset
+            self._admission.admit(progress, wanted, now_ms)
         if self._partitions.gaps_due:
             await self._pass_gaps()
         # A full prefetch buffer answers without ever yielding; the senders must get their turn.
         await asyncio.sleep(0)
+
+    def _as_far_as_its_map(
+        self, partition: Partition, progress: Progress, records: Sequence[Record]
+    ) -> Sequence[Record]:
+        """Of a partition that was taken over with a full map only what that map calls open; then it waits as any other.
+
+        Else each handover would add a poll's worth, until the map is cut.
+        """
+        if not progress.unread or progress.next_offset is None or not is_full(progress):
+            return records
+        wanted = [record for record in records if record.offset < progress.next_offset]
+        if not wanted or len(wanted) == len(records):
+            return records
+        self._partitions.read_from(partition, progress.next_offset)
+        return wanted
 
     async def _pass_gaps(self) -> None:
         """Pass over what the client never hands out; only here is all admitted that lies before its position."""

@@ -13,12 +13,22 @@ from consumer.kafka.records import Partition
 
 MAX_POLL_RECORDS: Final = 500
 """What one poll may add before this is asked again."""
+MAP_SHARE: Final = 0.9
+"""Of an offset map's room, for reading as ever. The rest is for the few records that tell poison from an outage."""
 MIN_SHARE: Final = 1000
 """Events of the buffer for each partition, however many there are: two polls."""
 
-
 LANE_SHARE: Final = 0.1
 """Of the buffer, for one lane: a visitor whose events come faster than they can go, one by one, stops its partition."""
+
+
+def is_full(progress: Progress) -> bool:
+    """Whether a partition's offset map may come to be full with the next poll, however its open records end."""
+    return _fullness(progress) > MAP_SHARE
+
+
+def _fullness(progress: Progress) -> float:
+    return fullness(progress.open_offsets + MAX_POLL_RECORDS, progress.finished_beyond)
 
 
 class Pressure:
@@ -56,11 +66,14 @@ class Pressure:
                 progress.pressed = True
         return waiting
 
+    @staticmethod
+    def brimming(owned: Mapping[Partition, Progress]) -> set[Partition]:
+        """The partitions of which not even a few records more may be read."""
+        return {partition for partition, p in owned.items() if _fullness(p) > 1 and not p.unread}
+
     def _waits(self, progress: Progress, share: int) -> bool:
         # What a map calls open is nowhere but in the log: it must be read to be finished.
-        # However the open ones end, what is finished beyond the watermark must fit into a commit.
-        full = fullness(progress.open_offsets + MAX_POLL_RECORDS, progress.finished_beyond) > 1
-        too_much = full or progress.open_records_count >= share
+        too_much = is_full(progress) or progress.open_records_count >= share
         progress.pressed = too_much and not progress.unread
         if progress.crowd is not None and progress.crowd.crowding < self.max_lane / 2:
             progress.crowd = None

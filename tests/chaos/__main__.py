@@ -31,6 +31,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     sys.stderr.write(f"seed {seed}, {options.rounds} rounds of faults, logs in {folder}\n")
     findings = judge(uvloop.run(chaos(options, folder)))
+    if arguments.json:
+        sys.stderr.write(to_text(findings) + "\n")
     as_json = orjson.dumps(to_json(findings), option=orjson.OPT_NON_STR_KEYS).decode()
     sys.stdout.write((as_json if arguments.json else to_text(findings)) + "\n")
     return 0 if findings.ok else 1

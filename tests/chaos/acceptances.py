@@ -27,6 +27,7 @@ class Acceptances:
         count: How often.
         unseen: How often of these the answer got lost.
         arrived_s: When the first of them arrived; likewise `ended_s` and `sender`.
+        last_s: When the last of them arrived.
         newest: By id and field the newest event's time.
         pairs: Visitor and account of every group.
     """
@@ -38,6 +39,7 @@ class Acceptances:
         self.arrived_s = array("d", bytes(8 * many))
         self.ended_s = array("d", bytes(8 * many))
         self.sender = array("H", bytes(2 * many))
+        self.last_s = array("d", bytes(8 * many))
         self.newest: dict[int, int] = {}
         self.pairs: set[tuple[int, int]] = set()
         self._produced = produced
@@ -52,6 +54,7 @@ class Acceptances:
         if not self.count[message]:
             self.arrived_s[message], self.ended_s[message] = request.arrived_s, request.ended_s
             self.sender[message] = request.sender
+        self.last_s[message] = request.arrived_s
         self.count[message] += 1
         self.unseen[message] += request.status != OK
         if self._produced.kind[message] in STATES:
@@ -75,6 +78,16 @@ class Acceptances:
         """Whether for each of these fields an event that is not older was accepted."""
         time = self._produced.time[message]
         return all(self.newest.get(self.key(message, bit), MS_MANY) >= time for bit in mask_names(mask))
+
+    def written_over(self, message: int) -> bool:
+        """Whether it is a state, and a newer event was accepted for each of its fields."""
+        produced = self._produced
+        if produced.kind[message] not in STATES:
+            return False
+        time = produced.time[message]
+        return all(
+            self.newest.get(self.key(message, bit), MS_MANY) > time for bit in mask_names(produced.mask[message])
+        )
 
     def may_be_stale(self, message: int) -> bool:
         """Whether a state that was never accepted may have been left out: newer ones said it all, the link included."""

@@ -3,7 +3,9 @@
 A later event that arrived before an earlier one arrived is a violation, whoever sent them. One that arrived while the
 earlier one was still being answered is one too when both came from the same process; from two processes it was in
 flight at a handover, which HTTP has no fence against: these are counted apart. Which process sent a request is known
-from its base URL. A second delivery of the same event is no disorder here, but a duplicate: see `repeats`.
+from its base URL. A second delivery of the same event is no disorder here, but a duplicate: see `repeats`. Nor is a
+state that one process left out, since it had delivered newer ones, and that the next one, which does not know them,
+sends when it repeats what followed: in its own turn, before the later ones come once more.
 """
 
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ class _Latest:
     ended_s: float = 0.0
     sender: int = -1
     message: int = -1
+    last: int = -1
+    """The message that arrived latest."""
 
 
 def check(produced: Produced, acceptances: Acceptances, findings: Findings) -> None:
@@ -41,13 +45,24 @@ def check(produced: Produced, acceptances: Acceptances, findings: Findings) -> N
 def _compare(number: int, seen: _Latest, acceptances: Acceptances, findings: Findings) -> None:
     arrived_s, ended_s, sender = acceptances.first(number)
     both = f"messages {seen.message} and {number}"
-    if arrived_s < seen.arrived_s:
+    if arrived_s < seen.arrived_s and _left_out_before(seen.last, number, acceptances):
+        findings.counts["left out, then repeated with what followed"] += 1
+    elif arrived_s < seen.arrived_s:
         findings.problem("order violation", f"{both}: the later one came first")
     elif arrived_s < seen.ended_s:
         if sender == seen.sender:
             findings.problem("order violation", f"{both}: side by side from process {sender}")
         else:
             findings.counts["in flight at a handover"] += 1
-    seen.arrived_s = max(seen.arrived_s, arrived_s)
+    if arrived_s > seen.arrived_s:
+        seen.arrived_s, seen.last = arrived_s, number
     if ended_s > seen.ended_s:
         seen.ended_s, seen.sender, seen.message = ended_s, sender, number
+
+
+def _left_out_before(earlier: int, later: int, acceptances: Acceptances) -> bool:
+    """Whether the earlier one need not have been sent, and another process sent both, the later one once more."""
+    came_s, _, sender = acceptances.first(earlier)
+    return (
+        acceptances.written_over(earlier) and sender != acceptances.sender[later] and acceptances.last_s[later] > came_s
+    )

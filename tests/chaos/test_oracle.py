@@ -306,6 +306,30 @@ def test_an_older_state_may_be_left_out_when_a_newer_one_said_it_all() -> None:
     assert findings.counts["suppressed: stale"] == 1
 
 
+def _leave_out_and_repeat(story: Story, *, again: bool) -> None:
+    """Process 0 left out an old identify and delivered what followed; process 1, which did not know, sends both."""
+    old = story.record(Kind.IDENTIFY, visitor=0, mask=0b1)
+    story.produced.time[old] = 0
+    later = story.record(Kind.TRACK, visitor=0)
+    story.requests.append(_request(later, 4.5, sender=0))
+    story.requests.append(_request(old, 6.0, sender=1, mask=0b1))
+    if again:
+        story.requests.append(_request(later, 6.1, sender=1))
+    story.changes["faults"] = [story.kill, replace(story.kill, began_s=5.0, ended_s=5.5)]
+
+
+def test_a_state_that_was_left_out_may_come_when_what_followed_is_repeated() -> None:
+    """In its turn: the later one comes once more behind it. Else it is a violation."""
+    story = Story()
+    _leave_out_and_repeat(story, again=True)
+    findings = judge(story.evidence())
+    assert not {"order violation"} & set(findings.problems)
+    assert findings.counts["left out, then repeated with what followed"] == 1
+    story = Story()
+    _leave_out_and_repeat(story, again=False)
+    assert "order violation" in story.problems()
+
+
 def test_a_state_may_lose_fields_that_something_newer_set() -> None:
     """It is delivered with the rest."""
     story = Story()

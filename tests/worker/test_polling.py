@@ -13,6 +13,7 @@ from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.errors import BrokerError
 from consumer.kafka.dead_letter import DeadLetter
+from consumer.kafka.offset_map import OffsetMap
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition, Record
 from consumer.mapping.result import Mapped
@@ -49,6 +50,13 @@ class Raw:
     key: bytes | None = b"k"
     value: bytes | None = VALUE
     headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class Open:
+    """An open record."""
+
+    open = 1
+    held_bytes = 0
 
 
 class Crowded:
@@ -620,6 +628,43 @@ async def test_a_trickle_reads_partitions_that_must_wait() -> None:
         polls = len(bench.kafka.polls)
         await _until(lambda: len(bench.kafka.polls) > polls + 1)
         assert set(bench.kafka.polls[polls:]) == {polling.TRICKLE}
+
+
+@pytest.mark.usefixtures("often_relieved")
+async def test_not_even_a_trickle_is_read_of_a_partition_whose_map_would_be_cut() -> None:
+    """What is finished beyond would be delivered again by whoever takes over."""
+    bench = Bench(max_open_events=100_000)
+    bench.engine.undecided = True
+    bench.kafka.reading = ()
+    async with bench.running():
+        await _until(lambda: P0 in bench.partitions.owned)
+        progress = bench.partitions.owned[P0]
+        while not bench.pressure.brimming(bench.partitions.owned):
+            progress.start(progress.next_offset or 0, Open())
+        bench.kafka.at[P0] = progress.next_offset or 0
+        progress.last_read = bench.kafka.at[P0] - 1
+        bench.kafka.reading = (P0,)
+        await asyncio.sleep(0.3)
+        assert bench.opened() == []
+
+
+async def test_of_a_partition_taken_over_with_a_full_map_only_what_that_calls_open_is_read() -> None:
+    """A poll beyond it at each handover would cut the map in the end; once there is room the rest is read, too."""
+    bench = Bench(max_open_events=100_000)
+    bench.kafka.reading = ()
+    pairs = 11_950
+    async with bench.running():
+        await _until(lambda: P0 in bench.partitions.owned)
+        full = Progress.restored(*P0, 0, OffsetMap(b"a-writer", 0, (1, 1) * pairs))
+        bench.partitions.owned[P0] = full
+        bench.kafka.reading = (P0,)
+        await _until(lambda: not full.unread)
+        await asyncio.sleep(0.1)
+        assert bench.opened() == [(0, offset) for offset in range(0, 2 * pairs, 2)]
+        assert bench.kafka.at[P0] == 2 * pairs
+        bench.engine.settle(pairs)
+        await _until(bench.opened)
+        assert bench.opened()[0] == (0, 2 * pairs)
 
 
 @pytest.mark.usefixtures("often_relieved")

@@ -5,7 +5,7 @@ import pytest
 from consumer.kafka.offset_map import OffsetMap, decode, encode
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
-from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure
+from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure, is_full
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 
@@ -103,6 +103,21 @@ def test_a_partition_waits_before_its_map_may_outgrow_a_commit() -> None:
     while progress.open_offsets > 10:
         progress.finish(progress.watermark or 0)
     assert bench.waiting() == set()
+
+
+def test_a_part_of_a_maps_room_is_kept_for_the_few_records_that_tell_poison_from_an_outage() -> None:
+    """Reading stops before that; when it is used up as well, nothing more is read at all."""
+    bench = Bench(1, max_open_events=100_000)
+    progress = bench.owned[P0]
+    while not bench.waiting():
+        assert not is_full(progress)
+        bench.open(P0, MAX_POLL_RECORDS)
+    assert is_full(progress)
+    assert bench.pressure.brimming(bench.owned) == set()
+    bench.open(P0, 10 * MAX_POLL_RECORDS)
+    assert bench.pressure.brimming(bench.owned) == {P0}
+    bench.owned[P0] = Progress.restored("events", 0, 0, OffsetMap(b"a-writer", 0, (1, 1) * 15_000))
+    assert bench.pressure.brimming(bench.owned) == set(), "what its map calls open must be read"
 
 
 def test_what_a_restored_map_calls_open_is_always_read() -> None:
