@@ -8,30 +8,19 @@ It knows nothing of the service that it is there to test.
 
 import argparse
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final, Self
-from urllib.parse import unquote
 
 import uvloop
 from aiohttp import web
 
-from consumer.sandbox.simulator_checks import (
-    MAX_BODY_BYTES,
-    Facts,
-    RefusedError,
-    Switches,
-    check_event,
-    check_track_event,
-    decode,
-    facts_of,
-    track_facts_of,
-)
+from consumer.sandbox.simulator_answers import Answers, facts_by_route, route_of
+from consumer.sandbox.simulator_checks import Facts, RefusedError, decode
 from consumer.sandbox.simulator_control import Control
 from consumer.sandbox.simulator_faults import Answer, Faults, Latency
 from consumer.sandbox.simulator_log import Entry, RequestLog, Status
 from consumer.sandbox.simulator_store import Store
+from consumer.sandbox.simulator_switches import Switches
 from consumer.sandbox.simulator_wire import cut, faulty
 
 # A test may send a list of thousands of rules; Pendo's own limit is checked apart.
@@ -42,16 +31,6 @@ _BACKLOG: Final = 1024
 
 # What is still being answered when the simulator stops: a test does not wait for hung answers.
 _SHUTDOWN_S: Final = 0.1
-
-_KEY_HEADER: Final = "x-pendo-integration-key"
-
-_METHODS: Final[Mapping[str, str]] = {
-    "segmentio": "POST",
-    "track": "POST",
-    "token": "GET",
-    "visitor": "GET",
-    "account": "GET",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +61,7 @@ class Simulator:
         api_key: The one that the Segment endpoint accepts; may be changed at any time.
         track_event_secret: The one that the Track Events API accepts; likewise.
         integration_key: The one that the rest accepts; likewise.
+        read_only_key: One that may only read.
         switches: What Pendo's documentation leaves open.
         faults: How it misbehaves.
         latency: How long every answer takes.
@@ -95,6 +75,7 @@ class Simulator:
         api_key: str = "sandbox-api-key",
         track_event_secret: str = "sandbox-track-event-secret",  # noqa: S107 - of the sandbox
         integration_key: str = "sandbox-integration-key",
+        read_only_key: str = "sandbox-read-only-key",
         switches: Switches | None = None,
         keep: Keep | None = None,
         host: str = "127.0.0.1",
@@ -104,11 +85,13 @@ class Simulator:
         self.api_key = api_key
         self.track_event_secret = track_event_secret
         self.integration_key = integration_key
+        self.read_only_key = read_only_key
         self.switches = switches or Switches()
         self.faults = Faults()
         self.latency = Latency()
         self.store = Store(self.switches, max_events=keep.events, keep_message_ids=keep.message_ids)
         self.log = RequestLog(max_entries=keep.entries, keep_bodies=keep.bodies)
+        self._answers = Answers(self, self.switches, self.store, self.faults)
         self._control = Control(self)
         self._address = (host, port)
         self._server: web.Server | None = None
@@ -149,30 +132,31 @@ class Simulator:
         body = await request.read()
         if path.startswith("/_sim/"):
             return self._control.answer(request, path, body)
-        route, argument = _route_of(path)
-        event = decode(body) if body else None
-        facts = track_facts_of(event) if route == "track" else facts_of(event)
+        route, argument = route_of(path)
+        content = decode(body) if body else None
+        facts = facts_by_route(route, argument, content)
         entry = self.log.begin(route, request.method, facts, body)
         status: Status = "gone"
         try:
-            status, response = await self._answer(request, entry, argument, event, facts)
+            status, response = await self._answer(request, entry, argument, content, facts)
         finally:
             self.log.end(entry, facts, status)
         return response
 
     async def _answer(
-        self, request: web.BaseRequest, entry: Entry, argument: str, event: object, facts: Facts
+        self, request: web.BaseRequest, entry: Entry, argument: str, content: object, facts: Facts
     ) -> tuple[Status, web.Response]:
         """Answer as the faults say, else as Pendo would."""
-        answer = self.faults.answer(entry.route, facts.message_id, (facts.visitor or argument, facts.account))
+        ids = (facts.visitor or argument, facts.account, *(lane.partition(":")[2] for lane in facts.lanes))
+        answer = self.faults.answer(entry.route, facts.message_id, ids)
         delay_s = self.latency.next_s() + (answer.delay_s if answer else 0.0)
         if delay_s:
             await asyncio.sleep(delay_s)
         if answer is None or answer.is_normal:
-            return self._pendo(request, entry, argument, event, answer)
+            return self._pendo(request, entry, argument, content, answer)
         entry.why = "fault"
         if answer.applied:
-            self._pendo(request, entry, argument, event, None)
+            self._pendo(request, entry, argument, content, None)
         if answer.hang:
             await asyncio.get_running_loop().create_future()
         if answer.reset:
@@ -182,16 +166,14 @@ class Simulator:
         return response.status, response
 
     def _pendo(
-        self, request: web.BaseRequest, entry: Entry, argument: str, event: object, answer: Answer | None
+        self, request: web.BaseRequest, entry: Entry, argument: str, content: object, answer: Answer | None
     ) -> tuple[Status, web.Response]:
         """Answer as Pendo would; a fault may add headers, or choose another of the 2xx."""
         try:
-            response = self._take(request, entry, argument, event)
+            response = self._answers.answer(request, entry, argument, content)
         except RefusedError as refused:
             entry.why = str(refused)
-            response = web.Response(status=refused.status)
-            if refused.status == HTTPStatus.METHOD_NOT_ALLOWED:
-                response.headers["Allow"] = _METHODS[entry.route]
+            response = web.Response(status=refused.status, headers=refused.headers, text=refused.body)
             return response.status, response
         if answer is not None:
             response.headers.update(answer.headers)
@@ -199,70 +181,10 @@ class Simulator:
                 response.set_status(answer.status)
         return response.status, response
 
-    def _take(self, request: web.BaseRequest, entry: Entry, argument: str, event: object) -> web.Response:
-        route = entry.route
-        if route == "unknown":
-            raise RefusedError(404, "unknown path")
-        if request.method != _METHODS[route]:
-            raise RefusedError(405, "wrong method")
-        if route == "segmentio":
-            return self._take_event(request, entry, argument, event)
-        if route == "track":
-            return self._take_track_event(request, entry, event)
-        if request.headers.get(_KEY_HEADER) != self.integration_key:
-            raise RefusedError(403, "wrong integration key")
-        if route == "token":
-            return web.json_response({"valid": True, "writeAccess": True})
-        entity = (self.store.visitors if route == "visitor" else self.store.accounts).get(argument)
-        if entity is None:
-            raise RefusedError(404, "unknown id")
-        return web.json_response(entity.to_json())
-
-    def _take_event(self, request: web.BaseRequest, entry: Entry, key: str, event: object) -> web.Response:
-        if key != self.api_key:
-            raise RefusedError(403, "wrong API key")
-        self._check_body(request, entry)
-        events: list[Any] = event if self.switches.accept_arrays and isinstance(event, list) else [event]
-        for each in events:
-            check_event(each, self.switches)
-        for each in events:
-            self.store.keep(each, facts_of(each))
-        return web.Response(status=self.switches.success_status, text=self.switches.success_body)
-
-    def _take_track_event(self, request: web.BaseRequest, entry: Entry, event: Any) -> web.Response:  # noqa: ANN401
-        """One event a request; success is 200 with an empty body."""
-        if request.headers.get(self.switches.track_header) != self.track_event_secret:
-            raise RefusedError(403, "wrong Track Event secret")
-        self._check_body(request, entry)
-        check_track_event(event, self.switches)
-        self.store.keep_track_event(event, track_facts_of(event))
-        return web.Response()
-
-    def _check_body(self, request: web.BaseRequest, entry: Entry) -> None:
-        if self.switches.require_json_type and request.content_type != "application/json":
-            raise RefusedError(415, "the content type is not JSON")
-        if entry.body_bytes > MAX_BODY_BYTES:
-            raise RefusedError(413, "the body is too large")
-
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's signature, private types
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_MAX_CONTROL_BYTES)
-
-
-def _route_of(path: str) -> tuple[str, str]:
-    """Return the route's name, and the key or id in its path."""
-    match path.split("/"):
-        case ["", "data", "segmentio", key] if key:
-            return "segmentio", unquote(key)
-        case ["", "data", "track"]:
-            return "track", ""
-        case ["", "api", "v1", "token", "verify"]:
-            return "token", ""
-        case ["", "api", "v1", "visitor" | "account" as route, id_] if id_:
-            return route, unquote(id_)
-        case _:
-            return "unknown", ""
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

@@ -4,11 +4,14 @@ Every rule is from Pendo's documentation; what the documentation leaves open is 
 and knows nothing of HTTP but the status of a refusal.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
+
+from consumer.sandbox.simulator_switches import Switches
 
 # Pendo names no limit; one mebibyte is far above Segment's 32 KB an event.
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -19,45 +22,19 @@ INVALID_IDS: Final = frozenset({"", "::", "VISITOR-UNIQUE-ID", "ACCOUNT-UNIQUE-I
 _DIGEST_BYTES: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
-    """What Pendo's documentation leaves open; each default is the strictest or the most likely reading.
-
-    Attributes:
-        success_status: Of an accepted event. Any 2xx is success to Pendo's clients.
-        success_body: Of an accepted event; clients must ignore it.
-        unsupported_status: Of page, screen, alias, delete and unknown types; 200 would be "taken and dropped".
-        accept_arrays: Whether an array of events is taken, each as if it came alone.
-        keep_nulls: Whether a null trait is kept as metadata; else it is as if it were absent.
-        require_json_type: Whether a `Content-Type` other than JSON is refused with 415.
-        refuse_invalid_account: Whether a track event with an unusable account (`properties.groupId`, `accountId`) is
-            refused; else it is kept without an account.
-        track_header: Which header the Track Events API reads the shared secret from.
-        require_context: Whether a body without `context` is refused there.
-        file_future: Whether track events of the future are filed; else they are answered with success all the same.
-    """
-
-    success_status: int = 200
-    success_body: str = ""
-    unsupported_status: int = 400
-    accept_arrays: bool = False
-    keep_nulls: bool = False
-    require_json_type: bool = True
-    refuse_invalid_account: bool = False
-    track_header: str = "x-pendo-integration-key"
-    require_context: bool = True
-    file_future: bool = True
-
-
 class RefusedError(Exception):
     """The request is not taken.
 
     Attributes:
         status: Of the answer.
+        headers: Of the answer, beyond what every one has.
+        body: Of the answer.
     """
 
-    def __init__(self, status: int, why: str) -> None:
+    def __init__(self, status: int, why: str, headers: Mapping[str, str] | None = None, body: str = "") -> None:
         self.status = status
+        self.headers = headers or {}
+        self.body = body
         super().__init__(why)
 
 
@@ -71,6 +48,7 @@ class Facts:
         visitor: The visitor's id, if it is one that Pendo takes.
         account: Of a group its `groupId`, of a track `properties.groupId`; on the Track Events API its `accountId`.
         state: For a group a digest of its traits, else None.
+        lanes: Of a call: whom it is about, `visitor:ID` or `account:ID`.
     """
 
     message_id: str | None = None
@@ -78,6 +56,7 @@ class Facts:
     visitor: str | None = None
     account: str | None = None
     state: bytes | None = None
+    lanes: tuple[str, ...] = ()
 
 
 def normal_id(value: object) -> str | None:

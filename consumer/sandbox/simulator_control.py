@@ -8,6 +8,9 @@
     GET    /_sim/state     visitors, accounts, track events, counts
     GET    /_sim/log       requests in the order of arrival; with ?since=N those after number N
     GET    /_sim/counts    counts alone
+    GET    /_sim/view/visitor/ID, /_sim/view/account/ID   what a Pendo user sees of one
+    POST   /_sim/custom    {"visitor": [name, …], "account": [name, …]}: fields of the metadata group `custom`
+    POST   /_sim/delete    do the deletions that were asked for
     GET    /_sim/accepted  how often each messageId was accepted
     POST   /_sim/reset     forget what was kept, the log, the rules and the latency; keys stay as they are
 
@@ -17,13 +20,15 @@ JSON goes in and out; a mistake in it is answered with 400 and the reason. It do
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
 
 from consumer.sandbox.simulator_faults import FaultError, Faults, Latency, Rule
 from consumer.sandbox.simulator_log import RequestLog
-from consumer.sandbox.simulator_store import Store
+from consumer.sandbox.simulator_store import Store, metadata_name
+from consumer.sandbox.simulator_view import view
 
 
 class Controlled(Protocol):
@@ -62,17 +67,28 @@ class Control:
                 return {"rules": [rule.to_json() for rule in self._simulator.faults]}
             case "DELETE", "faults":
                 return self._remove(query)
-            case "POST", "key":
-                return self._change_keys(**asked)
-            case "POST", "latency":
-                self._simulator.latency = Latency(**asked)
-                return {}
-            case "POST", "reset":
-                return self._reset()
+            case "POST", _:
+                return self._change(name, asked)
             case "GET", _:
                 return self._look(name, query)
             case _:
                 return None
+
+    def _change(self, name: str, asked: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+        match name:
+            case "key":
+                return self._change_keys(**asked)
+            case "latency":
+                self._simulator.latency = Latency(**asked)
+            case "custom":
+                return self._define(**asked)
+            case "delete":
+                self._simulator.store.run_deletions()
+            case "reset":
+                return self._reset()
+            case _:
+                return None
+        return {}
 
     def _look(self, name: str, query: Mapping[str, str]) -> object:
         simulator = self._simulator
@@ -91,7 +107,20 @@ class Control:
             case "accepted":
                 return simulator.store.accepted
             case _:
+                return self._view(name)
+
+    def _view(self, name: str) -> object:
+        match name.split("/"):
+            case ["view", "visitor" | "account" as kind, id_]:
+                return view(self._simulator.store, "visitor" if kind == "visitor" else "account", unquote(id_))
+            case _:
                 return None
+
+    def _define(self, *, visitor: list[str] | None = None, account: list[str] | None = None) -> dict[str, Any]:
+        fields = self._simulator.store.custom_fields
+        fields["visitor"].update(map(metadata_name, visitor or ()))
+        fields["account"].update(map(metadata_name, account or ()))
+        return {}
 
     def counts(self) -> dict[str, Any]:
         """Return the log's counts and the store's."""

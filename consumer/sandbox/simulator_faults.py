@@ -9,7 +9,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 # The standard normal distribution's 99th percentile: turns a p99 into a lognormal's sigma.
 _Z99: Final = 2.3263
@@ -33,6 +33,7 @@ class Answer:
         html: The body is a web page: something other than Pendo answered.
         retry_after: Seconds, or an HTTP date.
         applied: Whether the event is kept although the answer says otherwise: an answer that got lost.
+        fail: Of a call of the Metadata API: how it fails at the id of its rule, while the others pass.
     """
 
     status: int | None = None
@@ -44,6 +45,7 @@ class Answer:
     html: bool = False
     retry_after: float | str | None = None
     applied: bool = False
+    fail: Literal["errors", "missing", "untold"] | None = None
 
     @property
     def is_normal(self) -> bool:
@@ -73,8 +75,8 @@ class Rule:
 
     Attributes:
         message_id: Only requests with this `messageId`.
-        id: Only requests of this visitor or account.
-        route: Only requests to this route: `segmentio`, `track`, `token`, `visitor`, `account`.
+        id: Only requests of this visitor or account, and calls that carry it.
+        route: Only requests to this route, by the log's name.
         script: Answers used in turn, one a request; when they are used up the rule no longer acts.
         rate: Without a script: the share of the requests that get `answer`.
         answer: See `rate`.
@@ -97,6 +99,9 @@ class Rule:
         """Refuse a rule that says nothing, or two things."""
         if bool(self.script) == (self.answer is not None):
             raise FaultError("a rule has either a script or an answer")
+        self.is_about_ids = any(answer.fail for answer in (*self.script, *([self.answer] if self.answer else [])))
+        if self.is_about_ids and self.id is None:
+            raise FaultError("a rule that fails at an id names it")
         self._left = deque(self.script)
         self._random = random.Random(self.seed)  # noqa: S311 - faults need no secrecy, they need a seed
 
@@ -165,16 +170,25 @@ class Faults:
         for kept in (self._rules, self._by_message_id, self._by_id, self._others):
             kept.clear()
 
-    def answer(self, route: str, message_id: str | None, ids: tuple[str | None, str | None]) -> Answer | None:
+    def failure(self, id_: str) -> Literal["errors", "missing", "untold"] | None:
+        """How a call of the Metadata API fails at one id; None when it does not."""
+        for rule in self._by_id.get(id_, ()) if self._rules else ():
+            if rule.is_about_ids and (answer := rule.next_answer()) is not None:
+                return answer.fail
+        return None
+
+    def answer(self, route: str, message_id: str | None, ids: Sequence[str | None]) -> Answer | None:
         """Return what a request is answered, or None when nothing is wrong with it."""
         if not self._rules:
             return None
         for rule in self._candidates(message_id, ids):
+            if rule.is_about_ids:
+                continue
             if rule.route in (None, route) and rule.id in (None, *ids) and (answer := rule.next_answer()) is not None:
                 return answer
         return None
 
-    def _candidates(self, message_id: str | None, ids: tuple[str | None, str | None]) -> Iterator[Rule]:
+    def _candidates(self, message_id: str | None, ids: Sequence[str | None]) -> Iterator[Rule]:
         if message_id is not None:
             yield from self._by_message_id.get(message_id, ())
         for id_ in dict.fromkeys(ids):

@@ -26,12 +26,15 @@ class Entry:
 
     Attributes:
         seq: From 1, in the order of arrival.
-        route: `segmentio`, `track`, `token`, `visitor`, `account` or `unknown`.
+        route: `segmentio`, `track`, `metadata`, `bulkdelete`, `aggregation`, `token`, `schema`, `visitor`, `account` or
+            `unknown`.
         method: HTTP's.
         message_id: Of the event, as far as it could be read; likewise `type`, `visitor` and `account`.
         in_flight: How many requests were in flight when it arrived, itself included.
-        lane_in_flight: How many of them were its visitor's on the same route; 0 without a visitor.
+        lane_in_flight: How many of them were its visitor's on the same route, of a call the most of any that it is
+            about; 0 without a visitor.
         account_conflict: Whether a group of the same account with other traits was in flight when it arrived.
+        lanes: Of a call: whom it is about, `visitor:ID` or `account:ID`.
         body_bytes: The body's size.
         body_hash: Of the body's bytes.
         body: The body, when bodies are kept.
@@ -50,6 +53,7 @@ class Entry:
     in_flight: int
     lane_in_flight: int
     account_conflict: bool
+    lanes: tuple[str, ...]
     body_bytes: int
     body_hash: str
     body: str | None
@@ -103,8 +107,9 @@ class RequestLog:
             visitor=facts.visitor,
             account=facts.account,
             in_flight=self.in_flight,
-            lane_in_flight=self._enter_lane(route, facts.visitor),
+            lane_in_flight=max((self._enter_lane(route, lane) for lane in _lanes(facts)), default=0),
             account_conflict=self._enter_account(facts),
+            lanes=facts.lanes,
             body_bytes=len(body),
             body_hash=blake2b(body, digest_size=_HASH_BYTES).hexdigest(),
             body=body.decode("utf-8", "replace") if self._keep_bodies else None,
@@ -135,10 +140,12 @@ class RequestLog:
             "account_conflicts": self.account_conflicts,
         }
 
-    def _enter_lane(self, route: str, visitor: str | None) -> int:
-        if visitor is None:
-            return 0
-        lane = (route, visitor)
+    def about(self, lane: str) -> list[Entry]:
+        """The kept calls that are about this `visitor:ID` or `account:ID`, in the order of arrival."""
+        return [entry for entry in self._entries if lane in entry.lanes]
+
+    def _enter_lane(self, route: str, whose: str) -> int:
+        lane = (route, whose)
         self._lanes[lane] += 1
         in_flight = self._lanes[lane]
         self.max_lane_in_flight = max(self.max_lane_in_flight, in_flight)
@@ -155,8 +162,8 @@ class RequestLog:
         return conflict
 
     def _leave(self, route: str, facts: Facts) -> None:
-        if facts.visitor is not None:
-            lane = (route, facts.visitor)
+        for whose in _lanes(facts):
+            lane = (route, whose)
             self._lanes[lane] -= 1
             if not self._lanes[lane]:
                 del self._lanes[lane]
@@ -165,3 +172,10 @@ class RequestLog:
             states.remove(facts.state)
             if not states:
                 del self._account_states[facts.account]
+
+
+def _lanes(facts: Facts) -> tuple[str, ...]:
+    """Whose a request is: of a call all whom it is about, each once."""
+    if facts.lanes:
+        return tuple(dict.fromkeys(facts.lanes))
+    return () if facts.visitor is None else (facts.visitor,)

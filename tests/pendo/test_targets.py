@@ -9,7 +9,7 @@ from consumer.pendo.requests import Route
 from consumer.pendo.targets import Targets
 from consumer.pendo.verdicts import Accepted, Locked
 from consumer.sandbox.simulator import Simulator
-from consumer.sandbox.simulator_checks import Switches
+from consumer.sandbox.simulator_switches import Switches
 
 BODIES = {
     Route.SEGMENTIO: b'{"type":"identify","userId":"u"}',

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 
 from consumer.sandbox.simulator import Keep, Simulator
-from consumer.sandbox.simulator_checks import MAX_BODY_BYTES, Switches
+from consumer.sandbox.simulator_checks import MAX_BODY_BYTES
 from consumer.sandbox.simulator_faults import Answer, Rule
+from consumer.sandbox.simulator_switches import Switches
 
 JSON = {"Content-Type": "application/json"}
 KEY = {"x-pendo-integration-key": "sandbox-integration-key"}

@@ -14,7 +14,8 @@ from consumer.mapping.router import Router
 from consumer.mapping.visitor import Anonymous
 from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.requests import Request, Route
-from consumer.sandbox.simulator_checks import Switches, check_track_event
+from consumer.sandbox.simulator_checks import check_track_event
+from consumer.sandbox.simulator_switches import Switches
 from consumer.segment.decode import BOM, decode
 from consumer.segment.events import Event, Undecodable
 
