@@ -18,7 +18,7 @@ import uvloop
 from aiokafka.structs import ConsumerRecord
 
 from consumer.config.settings import DeliverySettings, Settings
-from consumer.delivery.engine import memory_of, senders_of
+from consumer.delivery.engine import Shared, memory_of, senders_of
 from consumer.delivery.lease import Lease
 from consumer.delivery.letters import Letters
 from consumer.delivery.senders import Post, Senders
@@ -153,15 +153,14 @@ class Engine:
 def engine_of(post: Post, concurrency: int, mapper: admission.Mapper, letters: Letters) -> Engine:
     """Build it; call it in the running loop."""
     settings, tally = Settings(delivery=DeliverySettings(max_concurrency=concurrency)), Tally()
-    senders = senders_of(
-        Route.SEGMENTIO,
-        settings,
+    shared = Shared(
+        settings=settings,
         memory=memory_of(settings),
         lease=Lease(settings.kafka.session_timeout_s),
         max_lane=OPEN,
-        post=post,
         letters=letters,
     )
+    senders = senders_of(Route.SEGMENTIO, shared, post)
     admitting = admission.Admission(
         envelope_path=(), mapper=mapper, outlets={Route.SEGMENTIO: senders}, letters=letters, tally=tally
     )

@@ -3,13 +3,13 @@
 Settings go in, findings come out; nothing is written, created, sent to Pendo as an event, or committed.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from yarl import URL
 
-from consumer.config.settings import Settings
+from consumer.config.settings import CREDENTIALS, Settings
 from consumer.errors import BrokerError, UnreachableError
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.records import Partition
@@ -154,9 +154,11 @@ async def _pendo(settings: Settings) -> AsyncIterator[Finding]:
     endpoints = Endpoints.from_settings(pendo)
     client = Client(timeout_s=settings.delivery.request_timeout_s, ca_file=pendo.ca_file, proxy=pendo.proxy)
     async with client:
-        yield await _data_host(client, endpoints, routes_in_use(settings.routes))
+        routes = routes_in_use(settings.routes)
+        yield await _data_host(client, endpoints, routes)
         if pendo.integration_key is not None:
-            yield await _token(client, endpoints, pendo.integration_key.get_secret_value())
+            writing = [route for route in routes if CREDENTIALS[route] == "integration_key"]
+            yield await _token(client, endpoints, pendo.integration_key.get_secret_value(), writing)
 
 
 async def _data_host(client: Client, endpoints: Endpoints, routes: Iterable[Route]) -> Finding:
@@ -169,17 +171,18 @@ async def _data_host(client: Client, endpoints: Endpoints, routes: Iterable[Rout
     return Finding(ok=True, subject="pendo data host", message="answers" + "".join(doubts))
 
 
-async def _token(client: Client, endpoints: Endpoints, key: str) -> Finding:
+async def _token(client: Client, endpoints: Endpoints, key: str, writing: Sequence[Route]) -> Finding:
     subject = "pendo integration key"
     try:
         status, body = await client.get(URL(endpoints.token_url(), encoded=True), {KEY_HEADER: key})
     except UnreachableError as error:
-        return Finding(ok=False, subject=subject, message=f"the API host cannot be reached ({error})")
+        message = f"the API host cannot be reached ({error}): check pendo.region, pendo.api_url, proxy and firewall"
+        return Finding(ok=False, subject=subject, message=message)
     if status != 200:  # noqa: PLR2004  # HTTP's OK
         return Finding(
             ok=False, subject=subject, message=f"is refused (status {status}); a key is valid in its region only"
         )
-    writes = b'"writeAccess":true' in body.replace(b" ", b"")
-    return Finding(
-        ok=True, subject=subject, message="is valid" + (" and may write" if writes else " but may only read")
-    )
+    if b'"writeAccess":true' in body.replace(b" ", b""):
+        return Finding(ok=True, subject=subject, message="is valid and may write")
+    needed = f", which the routes in use need ({', '.join(writing)}): give it write access in Pendo" if writing else ""
+    return Finding(ok=not writing, subject=subject, message=f"is valid but may only read{needed}")

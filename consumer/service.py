@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from consumer import __version__, metrics
 from consumer.config.load import Loaded
-from consumer.delivery.engine import concurrency_of, memory_of, senders_of
+from consumer.delivery.crew import Crew
+from consumer.delivery.engine import Shared, callers_of, concurrency_of, memory_of, senders_of
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.routes import Routes
 from consumer.delivery.tally import Tally
@@ -31,6 +32,7 @@ from consumer.mapping.assembly import router_of
 from consumer.metrics import Exposition, Sample
 from consumer.pendo.client import Client
 from consumer.pendo.endpoints import routes_in_use
+from consumer.pendo.requests import Route
 from consumer.pendo.targets import Targets
 from consumer.watch import Watch
 from consumer.web import Web
@@ -79,6 +81,7 @@ class Service:
         self._letterbox = Letterbox(settings.dead_letter.topic, options, self._cluster)
         self._client = Client(
             timeout_s=settings.delivery.request_timeout_s,
+            call_timeout_s=settings.delivery.metadata_timeout_s,
             ca_file=settings.pendo.ca_file,
             proxy=settings.pendo.proxy,
         )
@@ -157,18 +160,19 @@ class Service:
 
     def _build_routes(self) -> Routes:
         """Each with lanes, senders and a gate of its own: none waits for what another's endpoint does."""
-        targets = self._targets.by_route
-        build = partial(
-            senders_of,
+        posts, calls = self._targets.posts, self._targets.calls
+        shared = Shared(
             settings=self._settings,
             memory=memory_of(self._settings),
             lease=self._lease,
             max_lane=self._pressure.max_lane,
             letters=self._letterbox,
-            routes=len(targets),
+            routes=len(posts) + len(calls),
         )
-        senders = {route: build(route, post=target.post) for route, target in targets.items()}
-        return Routes(senders, self._letterbox, self._lease)
+        crews: dict[Route, Crew[Any]] = {}
+        crews |= {route: senders_of(route, shared, target.post) for route, target in posts.items()}
+        crews |= {route: callers_of(route, target.form, shared, target.call) for route, target in calls.items()}
+        return Routes(crews, self._letterbox, self._lease)
 
     def _exposition(self) -> Exposition:
         return Exposition([self._samples, self._admission.samples, self._routes.samples, self._lag.samples])
@@ -213,7 +217,7 @@ class Service:
         }
         routes = self._routes.senders
         for route, senders in routes.items():
-            parts[f"senders {route}"] = senders.run(concurrency_of(self._settings, len(routes)))
+            parts[f"senders {route}"] = senders.run(concurrency_of(route, self._settings, len(routes)))
         self._tasks = {name: tasks.create_task(part, name=name) for name, part in parts.items()}
 
     async def _drain(self) -> int:

@@ -14,14 +14,13 @@ from consumer.config import values as v
 from consumer.outcomes import EventType
 
 TAKES_EFFECT: Final = "Takes effect with"
-CREDENTIALS: Final[Mapping[str, str]] = {"segmentio": "api_key", "track": "track_event_secret"}
-"""By route the secret below `pendo` that it logs in with."""
-_ROUTES: Final[Mapping[str, frozenset[str]]] = {
-    "identify": frozenset({"metadata"}),
-    "group": frozenset({"metadata"}),
-    "delete": frozenset({"bulkdelete"}),
+CREDENTIALS: Final[Mapping[str, str]] = {
+    "segmentio": "api_key",
+    "track": "track_event_secret",
+    "metadata": "integration_key",
+    "bulkdelete": "integration_key",
 }
-"""Routes of later versions, by event type."""
+"""By route the secret below `pendo` that it logs in with."""
 
 
 class _Section(BaseModel):
@@ -119,46 +118,36 @@ class PendoSettings(_Section):
     track_event_secret: v.Secret | None = None
     """Track Event shared secret (App details); needed by the route track."""
     integration_key: v.Secret | None = None
-    """Integration key with write access; `check --connect` verifies it. Needed by no route yet."""
+    """Integration key with write access; needed by metadata and bulkdelete; `check --connect` verifies it."""
     track_event_header: v.HeaderName = "x-pendo-integration-key"
     """The header that carries `track_event_secret`."""
     metadata_group: Literal["agent", "custom"] = "agent"
-    """Takes effect with the route metadata: the group of fields that is written."""
+    """Of the route metadata: the group of fields that is written, agent or custom; custom fields must exist."""
     metadata_create: bool = True
-    """Takes effect with the route metadata: whether unknown ids are created."""
+    """Of the route metadata: whether visitors and accounts that Pendo does not know are created."""
 
 
-def _route_exists(route: object, event_type: str) -> object:
-    if isinstance(route, str) and route in _ROUTES.get(event_type, frozenset()):
-        raise ValueError(f"this version has no route {route} yet")
-    return v.off(route)
-
-
-def _known(event_type: str) -> BeforeValidator:
-    return BeforeValidator(lambda route: _route_exists(route, event_type))
-
-
-SegmentioOrOff = Literal["segmentio", "off"]
+StateRoute = Annotated[Literal["segmentio", "metadata", "off"], BeforeValidator(v.off)]
 FactRoute = Annotated[Literal["segmentio", "track", "off"], BeforeValidator(v.off)]
 
 
 class RoutesSettings(_Section):
     """Which of Pendo's ways in each event type takes; `off` skips it."""
 
-    identify: Annotated[SegmentioOrOff, _known("identify")] = "segmentio"
-    """Route of identify events: segmentio or off."""
-    group: Annotated[SegmentioOrOff, _known("group")] = "segmentio"
-    """Route of group events: segmentio or off."""
+    identify: StateRoute = "segmentio"
+    """Route of identify events: segmentio, metadata or off."""
+    group: StateRoute = "segmentio"
+    """Route of group events: segmentio, metadata (account fields only) or off."""
     track: FactRoute = "segmentio"
     """Route of track events: segmentio, track or off."""
     page: FactRoute = "segmentio"
     """Route of page events, which become track events first: segmentio, track or off."""
     screen: FactRoute = "segmentio"
     """Route of screen events, which become track events first: segmentio, track or off."""
-    alias: Annotated[Literal["off"], _known("alias")] = "off"
+    alias: Annotated[Literal["off"], BeforeValidator(v.off)] = "off"
     """Pendo cannot merge ids by request: off."""
-    delete: Annotated[Literal["off"], _known("delete")] = "off"
-    """Route of delete events: off."""
+    delete: Annotated[Literal["bulkdelete", "off"], BeforeValidator(v.off)] = "off"
+    """Route of delete events: off, or bulkdelete, which deletes the visitor at Pendo for good."""
 
     def table(self) -> Mapping[EventType, str | None]:
         """The route's name of every event type; None for `off`."""
@@ -183,7 +172,7 @@ class RateLimitSettings(_Section):
     track: v.PerSecond | None = None
     """Requests a second on the Track Events API."""
     metadata: v.PerSecond | None = None
-    """Takes effect with the route metadata: requests a second on the Metadata API."""
+    """Calls a second on the Metadata API."""
 
 
 class DeliverySettings(_Section):
@@ -196,11 +185,11 @@ class DeliverySettings(_Section):
     max_open_bytes: v.Size = 64 * 1024 * 1024
     """Most bytes of such events; a number, or like 64 MiB."""
     max_batch: Annotated[v.Count, Field(le=500)] = 500
-    """Takes effect with the route metadata: most ids in one call."""
+    """Most ids in one call of the routes metadata and bulkdelete."""
     request_timeout_s: v.Seconds = 10.0
     """Longest time for one request, in seconds."""
     metadata_timeout_s: v.Seconds = 60.0
-    """Takes effect with the route metadata: longest time for one call, in seconds."""
+    """Longest time for one call of the routes metadata and bulkdelete, in seconds; Pendo itself stops after 300."""
     retry_window_s: v.Seconds = 900.0
     """An event that keeps failing for so long, in seconds, while others pass is
     dead-lettered; in an outage none is."""

@@ -5,34 +5,27 @@ told to the gate before; whether a failing head is poison is decided by the pois
 """
 
 from collections import defaultdict
-from math import inf
 from time import time
 from typing import Final, assert_never
 
-from consumer.delivery.gate import Gate, GateState
-from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.gate import Gate
+from consumer.delivery.gate_changes import GateChanges
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.lanes import Lanes
 from consumer.delivery.letters import Letters, letter_of
 from consumer.delivery.memory import Memory, Stamp
 from consumer.delivery.poison import Failing, Poison, Trouble
 from consumer.delivery.relief import Relief
 from consumer.delivery.retry import Backoff
 from consumer.delivery.suspects import Suspects
-from consumer.kafka.records import position
-from consumer.log import get_logger
 from consumer.metrics import AGE_BUCKETS_S, Histogram
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Request, Route
-from consumer.pendo.verdicts import Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
-
-log = get_logger(__name__)
+from consumer.pendo.verdicts import Accepted, Later, Locked, OptedOut, Refused, Verdict
 
 # Looking a member up in its enum takes as long as a small function.
 _DELIVERED: Final = Outcome.DELIVERED
 _NO_REASON: Final = Reason.NONE
-_REMEDIES: Final = {
-    Stall.CREDENTIALS: "Pendo refuses the credential: nothing is delivered until it is replaced; records stay in Kafka",
-    Stall.ENDPOINT: "this is not Pendo's endpoint: check pendo.region, data_url and proxy; records stay in Kafka",
-}
 
 
 class Consequences:
@@ -45,13 +38,12 @@ class Consequences:
 
     __slots__ = (
         "_backoff",
-        "_closed_at",
+        "_changes",
         "_gate",
         "_lanes",
         "_letters",
         "_memory",
         "_poison",
-        "_route",
         "_suspects",
         "ages",
         "relief",
@@ -71,9 +63,7 @@ class Consequences:
         self.ages: defaultdict[EventType, Histogram] = defaultdict(lambda: Histogram(AGE_BUCKETS_S))
         self.relief = Relief(gate=gate, lanes=lanes, poison=poison, letters=letters)
         self._suspects = Suspects(route, gate=gate, lanes=lanes, backoff=backoff)
-        # When the gate closed; all of the past when it has not, or was closed by somebody else.
-        self._closed_at = -inf
-        self._route = route
+        self._changes = GateChanges(route, gate=gate, lanes=lanes)
         self._gate = gate
         self._lanes = lanes
         self._memory = memory
@@ -83,11 +73,14 @@ class Consequences:
 
     def suppress(self, lane: Lane, reason: Reason, stamp: Stamp) -> None:
         """A head that need not be sent leaves its lane."""
-        delivery = lane.queue[0]
+        self.settle_suppressed(lane.queue[0], reason, stamp)
+        self._lanes.advance(lane)
+
+    def settle_suppressed(self, delivery: Delivery, reason: Reason, stamp: Stamp) -> None:
+        """A delivery that need not be sent has its end."""
         if reason is Reason.UNCHANGED:
             self._memory.note(delivery.request, stamp, delivered=False)
         delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, reason)
-        self._lanes.advance(lane)
 
     def draw(
         self, lane: Lane, sent: Request, stamp: Stamp, verdict: Verdict, status: int | str, began: float, now: float
@@ -122,7 +115,7 @@ class Consequences:
         if doubted is not gate.doubt.active:
             self._suspects.on_doubt(delivery, status, now)
         if changed:
-            self._on_gate_change(delivery, status, now)
+            self._changes.note(delivery, status, now)
 
     def _accepted(self, lane: Lane, delivery: Delivery, sent: Request, stamp: Stamp) -> None:
         # Whoever owns the record by now: what Pendo has is known.
@@ -151,11 +144,7 @@ class Consequences:
         if delivery.ticket.progress.released:
             self._lanes.advance(lane)
             return
-        trouble = delivery.trouble
-        if trouble is None:
-            trouble = delivery.trouble = Trouble(int((time() - (now - began)) * 1000))
-        trouble.attempts += 1
-        trouble.status = status
+        trouble = note_attempt(delivery, status, now - began)
         match verdict:
             case Refused():
                 self._refused(lane, trouble, verdict)
@@ -185,26 +174,12 @@ class Consequences:
             delay_s = self._backoff.delay_s(trouble.attempts) if verdict.after_s is None else verdict.after_s
             self._lanes.retry(lane, now + delay_s, asked=verdict.after_s is not None)
 
-    def _on_gate_change(self, delivery: Delivery, status: int | str, now: float) -> None:
-        seen = {"route": self._route, "status": status, "position": position(delivery.ticket.record)}
-        if self._gate.state is not GateState.OPEN and self._closed_at == -inf:
-            self._closed_at = now
-        match self._gate.state:
-            case GateState.OPEN:
-                self._lanes.excuse(self._closed_at, now)
-                self._closed_at = -inf
-                self._lanes.wake_all()
-                self._lanes.wake_aside()
-                log.info("Pendo answers again: delivering", **seen)
-            case GateState.CIRCUIT:
-                log.warning("Pendo is unreachable: keeping the records in Kafka and probing", **seen)
-            case GateState.STALLED:
-                log.error(_REMEDIES[self._gate.stall or Stall.ENDPOINT], **seen)
-            case GateState.FLOOD:
-                log.error(
-                    "most events are refused: delivery is stopped but for probes, the events stay in Kafka. Look into "
-                    "the dead-letter topic for the reason",
-                    **seen,
-                )
-            case _:
-                assert_never(self._gate.state)
+
+def note_attempt(delivery: Delivery, status: int | str, took_s: float) -> Trouble:
+    """Count an attempt that was not accepted."""
+    trouble = delivery.trouble
+    if trouble is None:
+        trouble = delivery.trouble = Trouble(int((time() - took_s) * 1000))
+    trouble.attempts += 1
+    trouble.status = status
+    return trouble

@@ -1,10 +1,15 @@
 """The engine of one route, put together from the settings. It knows which parts there are, not what they do."""
 
 import random
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Final, assert_never
 
 from consumer.config.settings import RateLimitSettings, Settings
+from consumer.delivery.batch import Batch
 from consumer.delivery.bucket import Bucket
+from consumer.delivery.call_consequences import CallConsequences
+from consumer.delivery.call_lanes import CallLanes
+from consumer.delivery.callers import MAX_CALLS, Call, Callers
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import Gate
 from consumer.delivery.lease import Lease
@@ -14,7 +19,11 @@ from consumer.delivery.memory import Memory
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
 from consumer.delivery.senders import Post, Senders
+from consumer.pendo.calls import Form, form_of
 from consumer.pendo.requests import Route
+
+DELETIONS_PER_S: Final = 1.0
+"""For the whole group: Pendo takes one call a second."""
 
 
 def memory_of(settings: Settings) -> Memory:
@@ -27,53 +36,93 @@ def memory_of(settings: Settings) -> Memory:
     )
 
 
-def concurrency_of(settings: Settings, routes: int) -> int:
+def concurrency_of(route: Route, settings: Settings, routes: int) -> int:
     """Requests that one of so many routes may have in flight: its share of what the pod may, whoever is slow."""
-    return max(1, settings.delivery.max_concurrency // max(1, routes))
+    share = max(1, settings.delivery.max_concurrency // max(1, routes))
+    return share if form_of(route) is None else min(share, MAX_CALLS)
 
 
-def senders_of(
-    route: Route,
-    settings: Settings,
-    *,
-    memory: Memory,
-    lease: Lease,
-    max_lane: int,
-    post: Post,
-    letters: Letters,
-    routes: int = 1,
-) -> Senders:
-    """One route's senders, with their gate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all routes have in common.
 
-    Args:
-        route: The way into Pendo.
+    Attributes:
         settings: All of them.
-        memory: Shared by all routes.
-        lease: Likewise.
+        memory: What Pendo is known to have.
+        lease: Whether anything may be sent.
         max_lane: Deliveries in one lane from which on its partitions wait.
-        post: Sends a body.
         letters: Where dead letters go.
-        routes: How many there are.
+        routes: How many routes there are.
     """
-    delivery = settings.delivery
-    gate = Gate(
-        limit=Limit(concurrency_of(settings, routes)),
-        lease=lease,
-        flood=Flood(settings.dead_letter.flood_share, settings.dead_letter.flood_min_events),
+
+    settings: Settings
+    memory: Memory
+    lease: Lease
+    max_lane: int
+    letters: Letters
+    routes: int = 1
+
+
+def senders_of(route: Route, shared: Shared, post: Post) -> Senders:
+    """The senders of a route of one event a request, with their gate."""
+    return Senders(
+        route,
+        gate=_gate(route, shared, concurrency_of(route, shared.settings, shared.routes)),
+        memory=shared.memory,
+        backoff=_backoff(shared),
+        poison=_poison(shared),
+        max_lane=shared.max_lane,
+        post=post,
+        letters=shared.letters,
+    )
+
+
+def callers_of(route: Route, form: Form, shared: Shared, call: Call) -> Callers:
+    """The callers of a route whose calls carry many ids, with their gate."""
+    gate = _gate(route, shared, concurrency_of(route, shared.settings, shared.routes))
+    lanes = CallLanes(shared.max_lane)
+    batch = Batch(shared.settings.delivery.max_batch)
+    consequences = CallConsequences(
+        route,
+        gate=gate,
+        lanes=lanes,
+        memory=shared.memory,
+        backoff=_backoff(shared),
+        poison=_poison(shared),
+        letters=shared.letters,
+        batch=batch,
+    )
+    return Callers(
+        route,
+        gate=gate,
+        lanes=lanes,
+        memory=shared.memory,
+        consequences=consequences,
+        batch=batch,
+        form=form,
+        call=call,
+    )
+
+
+def _gate(route: Route, shared: Shared, concurrency: int) -> Gate:
+    delivery, letters = shared.settings.delivery, shared.settings.dead_letter
+    return Gate(
+        limit=Limit(concurrency),
+        lease=shared.lease,
+        flood=Flood(letters.flood_share, letters.flood_min_events),
         bucket=Bucket(_quota(route, delivery.rate_limit)),
         max_probe_delay_s=delivery.max_retry_delay_s,
         random=random.random,
     )
-    return Senders(
-        route,
-        gate=gate,
-        memory=memory,
-        backoff=Backoff(delivery.max_retry_delay_s, random.random),
-        poison=Poison(delivery.retry_window_s, delivery.min_attempts),
-        max_lane=max_lane,
-        post=post,
-        letters=letters,
-    )
+
+
+def _backoff(shared: Shared) -> Backoff:
+    return Backoff(shared.settings.delivery.max_retry_delay_s, random.random)
+
+
+def _poison(shared: Shared) -> Poison:
+    delivery = shared.settings.delivery
+    return Poison(delivery.retry_window_s, delivery.min_attempts)
 
 
 def _quota(route: Route, limits: RateLimitSettings) -> float | None:
@@ -85,6 +134,6 @@ def _quota(route: Route, limits: RateLimitSettings) -> float | None:
         case Route.METADATA:
             return limits.metadata
         case Route.BULKDELETE:
-            return None
+            return DELETIONS_PER_S
         case _:
             assert_never(route)

@@ -12,12 +12,14 @@ Circuit and stall end with the first answer that is about a request itself (acce
 does not stall the route: it is in *doubt*, until a request of another lane, the trial, has shown whose fault it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from math import inf
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
+from consumer.delivery.backlog import Backlog
 from consumer.delivery.bucket import Bucket
+from consumer.delivery.circuit import Circuit
 from consumer.delivery.doubt import Doubt
 from consumer.delivery.flood import Flood
 from consumer.delivery.lease import Lease
@@ -27,10 +29,8 @@ from consumer.delivery.throttle import Throttle
 from consumer.outcomes import Reason
 from consumer.pendo.verdicts import Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
 
-CIRCUIT_AFTER_S: Final = 10.0
-"""No success for so long is an outage; shorter troubles are left to each lane's own retries."""
-CIRCUIT_LANES: Final = 10
-"""So many lanes, or all there are, must be failing: a few bad visitors are no outage."""
+_CLOSING_LANES: Final = 2
+"""So many lanes' 429 close the route: of a call that carried hundreds no more need be told to the throttle."""
 
 
 class GateState(IntEnum):
@@ -44,16 +44,6 @@ class GateState(IntEnum):
 
 _OPEN: Final = (GateState.OPEN, None)
 """State and stall as a rule: each answer asks for them, and Python 3.11 finds a member of an enum by a call."""
-
-
-class Backlog(Protocol):
-    """What waits to be sent, or for its answer."""
-
-    def __len__(self) -> int:
-        """How many lanes hold open deliveries."""
-
-    def untried(self, refused: int) -> bool:
-        """Whether a probe could go beside those so many that were refused in this round."""
 
 
 class Gate:
@@ -95,10 +85,8 @@ class Gate:
         self.passed_at = -inf
         self._lease = lease
         self._random = random
-        self._circuit = False
+        self._circuit = Circuit()
         self._probes = Schedule(max_probe_delay_s, random)
-        self._failing: set[str] = set()
-        self._failing_since = 0.0
         self._throttle = Throttle()
         self._stalled_at = -inf
 
@@ -107,7 +95,7 @@ class Gate:
         """What it is; of several reasons the one that must go first."""
         if self.stall is not None:
             return GateState.STALLED
-        if self._circuit:
+        if self._circuit.opened:
             return GateState.CIRCUIT
         return GateState.FLOOD if self.flood.active else GateState.OPEN
 
@@ -130,14 +118,14 @@ class Gate:
         return wait_s if wait_s > 0 else self.bucket.wait_s(now)
 
     def _probe_wait_s(self, now: float, *, ready: bool) -> float:
-        if self.doubt.active and self.stall is None and not self._circuit:
+        if self.doubt.active and self.stall is None and not self._circuit.opened:
             if self.doubt.trial_out:
                 return inf
             due = self.doubt.trial_due if ready else self._probes.due
         elif self.in_flight:
             return inf
         else:
-            due = self._probes.due_ready if self.stall is None and ready and self._circuit else self._probes.due
+            due = self._probes.due_ready if self.stall is None and ready and self._circuit.opened else self._probes.due
         return max(due, self._throttle.closed_until) - now
 
     @property
@@ -155,7 +143,15 @@ class Gate:
         if self.doubt.active:
             self.doubt.trial_out = True
 
-    def end(self, now: float, lane: str, verdict: Verdict, began: float, backlog: Backlog) -> bool:
+    def end(
+        self,
+        now: float,
+        lane: str,
+        verdict: Verdict,
+        began: float,
+        backlog: Backlog,
+        others: Iterable[tuple[str, Verdict]] = (),
+    ) -> bool:
         """A request got its verdict.
 
         Args:
@@ -164,6 +160,7 @@ class Gate:
             verdict: What became of it.
             began: When it went.
             backlog: What else there is.
+            others: Of a call: the other lanes that it carried, each with its verdict. It is one answer all the same.
 
         Returns:
             Whether `state` or `stall` changed.
@@ -191,18 +188,20 @@ class Gate:
                 self._lock(now, verdict.stall, began)
             case _:
                 assert_never(verdict)
+        for other, its in others:
+            self._end_beside(now, other, its)
         self.limit.answered(now, now - began)
         return (self.probing or before is not _OPEN) and before != (self.state, self.stall)
 
     def _note_probing(self) -> None:
-        self.probing = self._circuit or self.stall is not None or self.doubt.active or self.flood.active
+        self.probing = self._circuit.opened or self.stall is not None or self.doubt.active or self.flood.active
 
     def _pass(self, now: float, lane: str, began: float) -> None:
         """An answer about the request itself: Pendo was reached, with a credential that it knows."""
         if began > self.passed_at:  # noqa: PLR1730  # max() takes as long as all the rest here
             self.passed_at = began
-        if self._failing:
-            self._failing.clear()
+        if self._circuit.failing:
+            self._circuit.failing.clear()
         if self._throttle.lanes:
             self._throttle.passed(lane)
         if self.probing:
@@ -212,8 +211,8 @@ class Gate:
         self.doubt.passed(began)
         if began >= self._stalled_at:
             self.stall = None
-        if self._circuit:
-            self._circuit = False
+        if self._circuit.opened:
+            self._circuit.opened = False
             self.limit.restart()
         self._note_probing()
         if not self.probing:
@@ -225,7 +224,23 @@ class Gate:
             self._pass(now, lane, began)
         if self.flood.active:
             self._probed(now, backlog, refused=True)
-        elif self.flood.refused():
+        else:
+            self._count_refused(now)
+
+    def _end_beside(self, now: float, lane: str, verdict: Verdict) -> None:
+        """What one more lane of the same call adds; in a flood nothing, where each answer is a probe's."""
+        match verdict:
+            case Accepted() if not self.flood.active:
+                self.flood.answers += 1
+            case Refused() if not self.flood.active:
+                self._count_refused(now)
+            case Later() if not verdict.throttled:
+                self._circuit.failed(now, lane)
+            case Later() if len(self._throttle.lanes) < _CLOSING_LANES:
+                self._throttle.throttled(now, lane, verdict.after_s)
+
+    def _count_refused(self, now: float) -> None:
+        if self.flood.refused():
             self._note_probing()
             self._probes.failed(now, last=not self.in_flight)
 
@@ -249,23 +264,19 @@ class Gate:
         if verdict.throttled:
             self._throttle.throttled(now, lane, verdict.after_s)
         else:
-            if not self._failing:
-                self._failing_since = now
-            self._failing.add(lane)
-            long_enough = now - self._failing_since >= CIRCUIT_AFTER_S
-            if not self._circuit and long_enough and len(self._failing) >= min(CIRCUIT_LANES, len(backlog)):
-                self._circuit = True
+            self._circuit.failed(now, lane)
+            if self._circuit.opens(now, len(backlog)):
                 self._note_probing()
         if self.probing:
             # One visitor's is its own: on a quiet topic it may be the only one that fails, and no outage at all.
-            if verdict.after_s is not None and not verdict.throttled and len(self._failing) > 1:
+            if verdict.after_s is not None and not verdict.throttled and len(self._circuit.failing) > 1:
                 self._probes.asked(now + verdict.after_s)
             self._probes.failed(now, verdict.after_s, last=not self.in_flight)
             self.doubt.failed(began, self._probes.due)
 
     def _lock(self, now: float, stall: Stall, began: float) -> None:
         """A first 401 or 403 is a doubt; the trials', or any answer of another endpoint, is a stall."""
-        if stall is Stall.CREDENTIALS and self.stall is None and not self._circuit:
+        if stall is Stall.CREDENTIALS and self.stall is None and not self._circuit.opened:
             if not self.doubt.active:
                 self.doubt.begin(now)
                 self._note_probing()

@@ -3,81 +3,15 @@
 Deliveries come in as they are admitted; `take` hands out the next head that may be sent. Lanes know neither time of
 day nor network: `now` is handed in, and they never wait.
 
-A lane is the FIFO of one visitor or account, with at most one delivery in flight. A failing head stays the head:
-nothing is ever put back. Beside the lanes, groups of one account stand in its runs.
+Beside the lanes, groups of one account stand in its runs.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from consumer.delivery.poison import Failing, Trouble
-from consumer.delivery.runs import Run, Runs
-from consumer.delivery.ticket import Ticket
-from consumer.outcomes import EventType
-from consumer.pendo.requests import Request
-
-
-class Delivery:
-    """A request on its way.
-
-    Attributes:
-        request: What to send.
-        ticket: The record that it came in.
-        type: The event's type.
-        index: The event's place in its record's array or batch; None when the value is one event.
-        message_id: The event's messageId, for a dead letter's header.
-        run: For a group with an account the run it stands in.
-        trouble: What it has been through; None as long as it has had no answer.
-    """
-
-    __slots__ = ("index", "message_id", "request", "run", "ticket", "trouble", "type")
-
-    def __init__(
-        self, request: Request, ticket: Ticket, type_: EventType, index: int | None, message_id: str | None
-    ) -> None:
-        self.request = request
-        self.ticket = ticket
-        self.type = type_
-        self.index = index
-        self.message_id = message_id
-        self.run: Run[Lane] | None = None
-        self.trouble: Trouble | None = None
-
-
-class Lane:
-    """The queue of one visitor or account on one route.
-
-    Attributes:
-        key: `visitor:ID` or `account:ID`.
-        queue: Open deliveries; the head stays in it while it is in flight. A list: most lanes hold one, for which a
-            deque would take six times the memory; the longest hold `max_length`, which is soon moved up by one.
-        in_flight: Whether the head is on the wire.
-        due: When a failed head may be tried again; 0 when it has not failed. Seconds of the loop's clock.
-        asked: Whether `due` was asked for, by `Retry-After` or a stall: the end of an outage does not cut it short.
-        aside: Whether the head is set aside until the gate knows more about it.
-        failing: What it has been through since its last success; None while it has not failed.
-    """
-
-    __slots__ = ("aside", "asked", "due", "failing", "in_flight", "key", "queue")
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.queue: list[Delivery] = []
-        self.in_flight = False
-        self.due = 0.0
-        self.asked = False
-        self.aside = False
-        self.failing: Failing | None = None
-
-    def __len__(self) -> int:
-        """How many deliveries stand in it."""
-        return len(self.queue)
-
-    @property
-    def crowding(self) -> int:
-        """How many of them are to be waited for: none when it is hopeless, for then they are given up."""
-        return 0 if self.failing is not None and self.failing.hopeless else len(self.queue)
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.runs import Runs
 
 
 class Lanes:
@@ -131,7 +65,7 @@ class Lanes:
             if run is not None and not self._runs.may_go(run):
                 run.waiting.append(lane)
                 continue
-            lane.in_flight = True
+            lane.in_flight = 1
             return lane
         return None
 
@@ -157,7 +91,7 @@ class Lanes:
     def advance(self, lane: Lane) -> None:
         """The head has got its verdict and leaves; the next one becomes the head."""
         run = lane.queue.pop(0).run
-        lane.in_flight = False
+        lane.in_flight = 0
         lane.due = 0.0
         if run is not None:
             self.ready.extend(self._runs.leave(run))
@@ -168,7 +102,7 @@ class Lanes:
 
     def retry(self, lane: Lane, due: float, *, asked: bool) -> None:
         """The head failed for now: it stays the head and is ready again at `due`."""
-        lane.in_flight = False
+        lane.in_flight = 0
         self._leave_aside(lane)
         lane.due = due
         lane.asked = asked
@@ -177,7 +111,7 @@ class Lanes:
 
     def set_aside(self, lane: Lane) -> None:
         """The head stays the head, and waits until the gate knows more: for `wake`, `wake_aside` or a probe."""
-        lane.in_flight = False
+        lane.in_flight = 0
         lane.aside = True
         self.aside.append(lane)
 
@@ -245,12 +179,14 @@ class Lanes:
         """
         for lane in list(self._lanes.values()):
             head = lane.queue[0]
-            keep = [d for d in lane.queue if not d.ticket.released or (d is head and lane.in_flight)]
-            if len(keep) == len(lane.queue):
+            waiting = lane.queue[lane.in_flight :]
+            keep = [delivery for delivery in waiting if not delivery.ticket.released]
+            if len(keep) == len(waiting):
                 continue
-            for delivery in lane.queue:
-                if delivery.run is not None and delivery.ticket.released and not (delivery is head and lane.in_flight):
+            for delivery in waiting:
+                if delivery.run is not None and delivery.ticket.released:
                     delivery.run.count -= 1
+            keep[:0] = lane.queue[: lane.in_flight]
             lane.queue = keep
             if not keep or keep[0] is not head:
                 lane.due = 0.0
@@ -263,7 +199,7 @@ class Lanes:
 
     def in_flight(self) -> Iterator[Delivery]:
         """The deliveries on the wire."""
-        return (lane.queue[0] for lane in self._lanes.values() if lane.in_flight)
+        return (delivery for lane in self._lanes.values() for delivery in lane.queue[: lane.in_flight])
 
     def _rebuild(self) -> None:
         """Sort every lane anew into ready or retrying, and every run into standing or gone."""

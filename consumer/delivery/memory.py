@@ -12,7 +12,7 @@ from typing import Final
 from consumer.delivery.ticket import Ticket
 from consumer.delivery.writes import MAX_SIZE, Stamp, Writes
 from consumer.outcomes import Reason
-from consumer.pendo.requests import Request, State
+from consumer.pendo.requests import Request, Route, State
 
 __all__ = ["FACT", "Memory", "Stamp", "stamp_of"]
 
@@ -24,6 +24,10 @@ SIZE_PER_ID: Final = 50
 """Fields, on average: more than most have. Where ids have more, or make up names as they go, fewer are remembered."""
 MAX_SHARED: Final = 100
 """Combinations of names that are kept once for all ids; where there are more, nothing is gained by it."""
+
+
+# Looking a member up in its enum takes as long as a small function.
+_BULKDELETE: Final = Route.BULKDELETE
 
 
 def stamp_of(request: Request, ticket: Ticket) -> Stamp:
@@ -71,12 +75,13 @@ class Memory:
         self._delivered: set[int] = set()
         self._delivered_before: set[int] = set()
 
-    def judge(self, request: Request, stamp: Stamp) -> Request | Reason:
+    def judge(self, request: Request, stamp: Stamp, *, unchanged: bool = True) -> Request | Reason:
         """Say what of a request is to be sent; changes nothing.
 
         Args:
             request: As it was mapped.
             stamp: How new it is.
+            unchanged: Whether it may be left out for changing nothing, when that was asked for.
 
         Returns:
             The request itself; a copy without those fields that a newer event has written; or why it need not be
@@ -94,7 +99,7 @@ class Memory:
         fresh = _without(state, stale) if stale else state
         if not fresh.fields:
             return self._only_link(request, fresh, Reason.STALE)
-        if self._suppress and writes.has(fresh):
+        if unchanged and self._suppress and writes.has(fresh):
             return self._only_link(request, fresh, Reason.UNCHANGED)
         return _stripped(request, stale, fresh) if stale else request
 
@@ -127,6 +132,16 @@ class Memory:
                 self._note_fields(state, stamp)
             if delivered and request.account is not None:
                 self._note_pair(_pair(request))
+        elif request.route is _BULKDELETE:
+            self._forget(request.lane)
+
+    def _forget(self, key: str) -> None:
+        """Pendo will delete a visitor: what is written of it from now on is new to Pendo."""
+        writes = self._writes.pop(hash(key), None)
+        if writes is not None:
+            self._size -= writes.size
+        # A pair does not tell whose it is; without any, groups go out once more.
+        self._pairs.clear()
 
     def _note_pair(self, pair: int) -> None:
         self._pairs[pair] = None

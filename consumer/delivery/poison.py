@@ -51,6 +51,19 @@ class Failing:
         self.answered: int | None = None
         self.accepted = 0
 
+    def others_pass(self, *, answered: int, accepted: int) -> bool:
+        """Whether the route was well for others since this lane's last failure; another failure of it is noted.
+
+        Args:
+            answered: The route's answers so far, this failure included.
+            accepted: Acceptances among them.
+        """
+        others = 0 if self.answered is None else answered - self.answered - 1
+        pass_ = others > 0 and accepted - self.accepted >= HEALTHY_SHARE * others
+        self.answered = answered
+        self.accepted = accepted
+        return pass_
+
     def excuse(self, began: float, now: float) -> None:
         """The window has not run since `began`, as in an outage: it goes on from where it stood then."""
         self.since = now - max(began - self.since, 0.0)
@@ -81,14 +94,11 @@ class Poison:
             accepted: Acceptances among them.
             throttled: Whether Pendo only asked to slow down, which is no failure of the head.
         """
-        others = 0 if lane.answered is None or throttled else answered - lane.answered - 1
-        counts = others > 0 and accepted - lane.accepted >= HEALTHY_SHARE * others
+        counts = lane.others_pass(answered=answered, accepted=accepted) and not throttled
         if counts:
             head.counted += 1
             lane.counted += 1
             lane.hopeless = lane.counted >= self._min_attempts
-        lane.answered = answered
-        lane.accepted = accepted
         return counts
 
     def exhausted(self, lane: Failing, head: Trouble, now: float) -> bool:

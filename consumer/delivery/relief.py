@@ -5,7 +5,8 @@ clock's business; what else is done about a failure is not known here.
 """
 
 from consumer.delivery.gate import Gate
-from consumer.delivery.lanes import Lane, Lanes
+from consumer.delivery.lane import Lane
+from consumer.delivery.lanes import Lanes
 from consumer.delivery.letters import Letters, letter_of
 from consumer.delivery.poison import Poison
 from consumer.kafka.records import position

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 from consumer import metrics
+from consumer.delivery.crew import Crew
 from consumer.delivery.lease import Hold, Lease
-from consumer.delivery.senders import Senders
 from consumer.kafka.letterbox import Letterbox
 from consumer.kafka.progress import Progress
 from consumer.metrics import Sample
@@ -18,10 +18,10 @@ class Routes:
     """The routes in use, and the letterbox beside them.
 
     Attributes:
-        senders: By route.
+        senders: By route: senders, or callers.
     """
 
-    def __init__(self, senders: Mapping[Route, Senders], letterbox: Letterbox, lease: Lease) -> None:
+    def __init__(self, senders: Mapping[Route, Crew[Any]], letterbox: Letterbox, lease: Lease) -> None:
         self.senders = senders
         self._lease = lease
         self._letterbox = letterbox
@@ -124,7 +124,7 @@ def _long(why: Hold) -> bool:
             assert_never(why)
 
 
-def _samples(senders: Senders) -> Iterator[Sample]:
+def _samples(senders: Crew[Any]) -> Iterator[Sample]:
     gate, route = senders.gate, (senders.route.value,)
     for status, count in senders.requests.items():
         yield Sample(metrics.REQUESTS, count, (*route, str(status)))

@@ -5,7 +5,8 @@ doubt or stalled is the gate's to say.
 """
 
 from consumer.delivery.gate import Gate, GateState
-from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.lanes import Lanes
 from consumer.delivery.poison import Trouble
 from consumer.delivery.retry import Backoff
 from consumer.kafka.records import position

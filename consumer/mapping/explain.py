@@ -13,12 +13,14 @@ from consumer.mapping.result import Ended
 from consumer.mapping.router import Router
 from consumer.mapping.visibility import message
 from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.calls import body_of, of_lane
+from consumer.pendo.endpoints import Kind
 from consumer.pendo.requests import Request, Route
 from consumer.segment.decode import decode
 from consumer.segment.events import Event, Undecodable
 
-Describe = Callable[[Route], tuple[str, str, Mapping[str, str]]]
-"""Gives a route's method, URL with `***` in place of a key, and headers."""
+Describe = Callable[[Route, Kind], tuple[str, str, Mapping[str, str]]]
+"""Gives a route's method, URL with `***` in place of a key, and headers, for a visitor or an account."""
 
 TOMBSTONE: Final = Ended(Outcome.SKIPPED, Reason.TOMBSTONE)
 
@@ -61,7 +63,8 @@ def _explain_element(element: Event | Undecodable, router: Router, describe: Des
 
 
 def _explain_sent(event: Event, request: Request, describe: Describe) -> dict[str, Any]:
-    method, url, headers = describe(request.route)
+    kind, _ = of_lane(request.lane)
+    method, url, headers = describe(request.route, kind)
     return {
         "messageId": event.message_id,
         "type": event.type.value,
@@ -74,7 +77,7 @@ def _explain_sent(event: Event, request: Request, describe: Describe) -> dict[st
                 "method": method,
                 "url": url,
                 "headers": dict(headers),
-                "body": orjson.loads(request.body),
+                "body": orjson.loads(body_of(request.route, request.lane, request.body)),
             }
         ],
         "warnings": [{"kind": each.kind.value, "message": message(each)} for each in request.warnings],

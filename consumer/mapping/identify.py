@@ -3,8 +3,6 @@
 In comes an event, out comes a request. It must not know how it is delivered.
 """
 
-from typing import Any
-
 from consumer.mapping import segmentio, shape
 from consumer.mapping.state import state_of
 from consumer.mapping.visibility import Visibility
@@ -26,17 +24,10 @@ def map_identify(event: Event, visitor: str, *, visibility: Visibility, with_val
     """
     fields = event.fields
     traits = shape.traits(fields)
-    if not traits:
-        fields = _with_context_traits(fields)
-    adopted = fields is not event.fields
-    traits = fields["traits"] if adopted else traits
-    state = state_of(event, "visitor", visitor, traits, with_values=with_values, adopted=adopted)
+    adopted = None if traits else shape.context_traits(fields)
+    if adopted is not None:
+        fields = {**fields, "traits": adopted}
+        traits = adopted
+    state = state_of(event, "visitor", visitor, traits, with_values=with_values, adopted=adopted is not None)
     warnings = visibility.of_metadata(state.fields, traits) if traits else ()
     return segmentio.to_request(event, fields, visitor, state=state, warnings=warnings)
-
-
-def _with_context_traits(fields: dict[str, Any]) -> dict[str, Any]:
-    """Take the traits from where RudderStack puts them."""
-    context = fields.get("context")
-    found = context.get("traits") if isinstance(context, dict) else None
-    return {**fields, "traits": found} if found and isinstance(found, dict) else fields

@@ -6,12 +6,14 @@ In comes an event, out comes a request or the way the event ends. It must not kn
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import time
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from consumer.errors import ConfigError, RejectedError
 from consumer.mapping import shape
+from consumer.mapping.delete import map_delete
 from consumer.mapping.group import map_group
 from consumer.mapping.identify import map_identify
+from consumer.mapping.metadata import map_account, map_visitor
 from consumer.mapping.page import map_page, page_name
 from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.screen import map_screen, screen_name
@@ -20,12 +22,22 @@ from consumer.mapping.track_events import map_track_event
 from consumer.mapping.visibility import Visibility
 from consumer.mapping.visitor import Anonymous, visitor_of
 from consumer.outcomes import EventType, Outcome, Reason
-from consumer.pendo.requests import Request, Route
+from consumer.pendo.requests import Route
 from consumer.segment.events import Event
 from consumer.segment.filters import integrations_allow
 
-MapEvent = Callable[[Event, str], Request]
+MapEvent = Callable[[Event, str], Mapped]
 """Maps an event of one type to the request of one route; it is handed the visitor's id, and may reject the event."""
+
+
+class WithoutVisitor(NamedTuple):
+    """Maps an event that needs no visitor."""
+
+    map: Callable[[Event], Mapped]
+
+
+Choice = MapEvent | WithoutVisitor | Ended
+"""What is done with the events of one type."""
 
 UNKNOWN_TYPE: Final = Ended(Outcome.SKIPPED, Reason.UNKNOWN_TYPE)
 NOT_FOR_PENDO: Final = Ended(Outcome.FILTERED, Reason.INTEGRATIONS)
@@ -87,14 +99,16 @@ class Router:
             return UNKNOWN_TYPE
         return None if integrations_allow(event) else NOT_FOR_PENDO
 
-    def _request(self, event: Event, mapping: MapEvent | Ended) -> Mapped:
+    def _request(self, event: Event, mapping: Choice) -> Mapped:
         """The request that a mapping makes of the event, if there is one and somebody whose event it is."""
         if isinstance(mapping, Ended):
             return mapping
+        if isinstance(mapping, WithoutVisitor):
+            return mapping.map(event)
         visitor = visitor_of(event.fields, self._anonymous)
         return visitor if isinstance(visitor, Ended) else mapping(event, visitor)
 
-    def _choose(self, type_: EventType, route: Route | None) -> MapEvent | Ended:
+    def _choose(self, type_: EventType, route: Route | None) -> Choice:
         """Choose what is done with the events of one type.
 
         Raises:
@@ -102,6 +116,7 @@ class Router:
         """
         if type_ in {EventType.OTHER, EventType.NONE}:
             return UNKNOWN_TYPE
+        mapping: Choice | None
         match route:
             case None:
                 return NO_ROUTE
@@ -109,8 +124,10 @@ class Router:
                 mapping = _segmentio(type_, self._visibility, with_values=self._with_values)
             case Route.TRACK:
                 mapping = _track(type_, self._visibility)
-            case Route.METADATA | Route.BULKDELETE:
-                mapping = None
+            case Route.METADATA:
+                mapping = _metadata(type_, self._visibility, with_values=self._with_values)
+            case Route.BULKDELETE:
+                mapping = map_delete if type_ is EventType.DELETE else None
             case _:
                 assert_never(route)
         if mapping is None:
@@ -120,6 +137,14 @@ class Router:
 
 def _as_it_came(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
+
+
+def _metadata(type_: EventType, visibility: Visibility, *, with_values: bool) -> Choice | None:
+    if type_ is EventType.IDENTIFY:
+        return partial(map_visitor, visibility=visibility, with_values=with_values)
+    if type_ is EventType.GROUP:
+        return WithoutVisitor(partial(map_account, visibility=visibility, with_values=with_values))
+    return None
 
 
 def _track(type_: EventType, visibility: Visibility) -> MapEvent | None:

@@ -47,6 +47,13 @@ def traits(fields: dict[str, Any]) -> dict[str, Any] | None:
     return _optional_object(fields, "traits", Reason.INVALID_TRAITS)
 
 
+def context_traits(fields: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the traits from where RudderStack puts them; None when there are none."""
+    context = fields.get("context")
+    found = context.get("traits") if isinstance(context, dict) else None
+    return found if found and isinstance(found, dict) else None
+
+
 def properties(fields: dict[str, Any]) -> dict[str, Any] | None:
     """Return the properties; null is absent.
 

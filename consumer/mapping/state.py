@@ -39,12 +39,12 @@ def state_of(
         adopted: Whether the traits were taken from the event's context, where they then stand too.
     """
     traits = traits or {}
-    values = _hashes(traits) if with_values else ()
+    values = hashes_of(traits) if with_values else ()
     strip = without_adopted if adopted else without_traits
     return State(f"{kind}:{id_}", timestamp_ms(event.fields), tuple(traits), values, strip)
 
 
-def _hashes(traits: dict[str, Any]) -> tuple[int, ...]:
+def hashes_of(traits: dict[str, Any]) -> tuple[int, ...]:
     """Hashes of the values; none when one is nested too deeply to be compared."""
     try:
         return tuple([hash(encode(value, sort_keys=True)) & VALUE_BITS for value in traits.values()])

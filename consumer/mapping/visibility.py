@@ -77,6 +77,15 @@ def metadata_name(name: str) -> str:
     return f"_{lowered}" if lowered[:1].isdigit() else lowered
 
 
+def shown_value(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+    """What Pendo keeps of a value of metadata: lists without the objects in them; None when nothing is left."""
+    if type(value) not in _COMPOUND:
+        return value
+    if not _holds_object(value):
+        return value
+    return None if type(value) is dict else [item for item in value if type(item) is not dict] or None
+
+
 class Visibility:
     """Says what Pendo will not show. It remembers names that it has looked at, as many as it is allowed to.
 

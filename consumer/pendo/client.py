@@ -16,6 +16,8 @@ from aiohttp import hdrs
 from yarl import URL
 
 from consumer.errors import ConfigError, UnreachableError
+from consumer.pendo.calls import Answer, Form, answer_of
+from consumer.pendo.endpoints import Kind
 from consumer.pendo.verdicts import Verdict, verdict_of
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -28,11 +30,19 @@ KEEPALIVE_S: Final = 10.0
 class Client:
     """One session to Pendo for all routes; use it as an async context manager."""
 
-    def __init__(self, *, timeout_s: float, ca_file: str | None = None, proxy: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        call_timeout_s: float | None = None,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+    ) -> None:
         """Prepare a session.
 
         Args:
             timeout_s: For a whole request.
+            call_timeout_s: For one that carries many ids; without it as for any other.
             ca_file: PEM file of a private CA, beside the system's.
             proxy: URL of a proxy; without it `HTTPS_PROXY` and `NO_PROXY` count.
 
@@ -41,6 +51,7 @@ class Client:
         """
         self._tls = _tls(ca_file)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._call_timeout = aiohttp.ClientTimeout(total=call_timeout_s or timeout_s)
         self._proxies = ProxyChoice(proxy)
         self._session: aiohttp.ClientSession | None = None
 
@@ -71,6 +82,20 @@ class Client:
         status, answer_headers, answer = await self._exchange(hdrs.METH_POST, url, headers, body)
         return verdict_of(status, answer_headers, answer), status
 
+    async def call(self, url: URL, headers: Mapping[str, str], body: bytes) -> tuple[Answer, int]:
+        """Send a request that carries many ids.
+
+        Returns:
+            What became of each, and the HTTP status.
+
+        Raises:
+            UnreachableError: No answer came, or not all of it.
+        """
+        status, answer_headers, answer = await self._exchange(
+            hdrs.METH_POST, url, headers, body, timeout=self._call_timeout
+        )
+        return answer_of(verdict_of(status, answer_headers, answer), answer), status
+
     async def get(self, url: URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Ask; used by `check --connect` alone.
 
@@ -81,7 +106,12 @@ class Client:
         return status, answer
 
     async def _exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - the session's own
     ) -> tuple[int, Mapping[str, str], bytes]:
         assert self._session is not None  # noqa: S101  # a programming error, not a condition
         # aiohttp writes large bytes in one piece, and warns of it; a file it writes in chunks.
@@ -89,7 +119,13 @@ class Client:
         try:
             # Not as a context manager, which costs as much as reading the body: that leaves nothing to be closed.
             response = await self._session.request(
-                method, url, data=data, headers=headers, allow_redirects=False, proxy=self._proxies.of(url)
+                method,
+                url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxies.of(url),
+                timeout=timeout or self._timeout,
             )
             return response.status, response.headers, await _bounded_body(response)
         except TimeoutError:
@@ -121,6 +157,31 @@ class Target:
     async def post(self, body: bytes) -> tuple[Verdict, int]:
         """Send one request; see `Client.post`."""
         return await self._client.post(self.url, self._headers, body)
+
+
+class CallTarget:
+    """The URLs and headers of a route whose calls carry many ids.
+
+    Attributes:
+        form: How its calls are written.
+        urls: By kind of whom they are about.
+    """
+
+    __slots__ = ("_client", "_headers", "form", "urls")
+
+    def __init__(self, client: Client, urls: Mapping[Kind, str], headers: Mapping[str, str], form: Form) -> None:
+        self._client = client
+        self._headers = headers
+        self.form = form
+        self.urls: Mapping[Kind, URL] = {kind: URL(url, encoded=True) for kind, url in urls.items()}
+
+    def log_in_with(self, headers: Mapping[str, str]) -> None:
+        """Send what follows with these headers."""
+        self._headers = headers
+
+    async def call(self, kind: Kind, body: bytes) -> tuple[Answer, int]:
+        """Send one call; see `Client.call`."""
+        return await self._client.call(self.urls[kind], self._headers, body)
 
 
 class ProxyChoice:

@@ -14,6 +14,7 @@ from consumer.pendo.requests import Route
 
 Kind = Literal["visitor", "account"]
 """Whom metadata is about."""
+KINDS: Final[tuple[Kind, ...]] = ("visitor", "account")
 
 METHOD: Final = "POST"
 _HOSTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -48,14 +49,19 @@ class Endpoints:
         data_url: Base of the Segment endpoint and of the Track Events API.
         api_url: Base of the other APIs.
         track_event_header: Which header carries the Track Event shared secret.
+        metadata_path: Below the API's base and a kind: the group of fields that is written, and whether unknown ids
+            are created.
     """
 
-    __slots__ = ("api_url", "data_url", "track_event_header")
+    __slots__ = ("api_url", "data_url", "metadata_path", "track_event_header")
 
-    def __init__(self, *, data_url: str, api_url: str, track_event_header: str) -> None:
+    def __init__(
+        self, *, data_url: str, api_url: str, track_event_header: str, metadata_path: str = "agent/value?create=true"
+    ) -> None:
         self.data_url = data_url.rstrip("/")
         self.api_url = api_url.rstrip("/")
         self.track_event_header = track_event_header
+        self.metadata_path = metadata_path
 
     @classmethod
     def from_settings(cls, pendo: PendoSettings) -> "Endpoints":
@@ -65,6 +71,7 @@ class Endpoints:
             data_url=pendo.data_url or data_url,
             api_url=pendo.api_url or api_url,
             track_event_header=pendo.track_event_header,
+            metadata_path=f"{pendo.metadata_group}/value" + ("?create=true" if pendo.metadata_create else ""),
         )
 
     def segmentio_url(self, api_key: str) -> str:
@@ -79,15 +86,17 @@ class Endpoints:
         """Where the metadata fields of visitors or accounts are listed, by GET."""
         return f"{self.api_url}/api/v1/metadata/schema/{kind}"
 
-    def url(self, route: Route, credential: str) -> str:
-        """Where a route's requests go; never log it, the credential may be a part of it."""
+    def url(self, route: Route, credential: str, kind: Kind = "visitor") -> str:
+        """Where a route's requests about visitors or accounts go; never log it, the credential may be a part of it."""
         match route:
             case Route.SEGMENTIO:
                 return self.segmentio_url(credential)
             case Route.TRACK:
                 return f"{self.data_url}/data/track"
-            case Route.METADATA | Route.BULKDELETE:
-                raise LookupError(f"this version has no route {route}")
+            case Route.METADATA:
+                return f"{self.api_url}/api/v1/metadata/{kind}/{self.metadata_path}"
+            case Route.BULKDELETE:
+                return f"{self.api_url}/api/v1/bulkdelete/{kind}"
             case _:
                 assert_never(route)
 
@@ -99,12 +108,12 @@ class Endpoints:
             case Route.TRACK:
                 return {**_JSON, self.track_event_header: credential}
             case Route.METADATA | Route.BULKDELETE:
-                raise LookupError(f"this version has no route {route}")
+                return {**_JSON, KEY_HEADER: credential}
             case _:
                 assert_never(route)
 
-    def describe(self, route: Route) -> tuple[str, str, Mapping[str, str]]:
+    def describe(self, route: Route, kind: Kind = "visitor") -> tuple[str, str, Mapping[str, str]]:
         """Method, URL, headers: what may be shown of a route, with `***` in place of a credential."""
         in_path = route is Route.SEGMENTIO
-        url = f"{self.data_url}/data/segmentio/{REDACTED}" if in_path else self.url(route, REDACTED)
+        url = f"{self.data_url}/data/segmentio/{REDACTED}" if in_path else self.url(route, REDACTED, kind)
         return METHOD, url, self.headers(route, REDACTED)

@@ -10,8 +10,9 @@ from typing import Final
 from pydantic import SecretStr
 
 from consumer.config.settings import CREDENTIALS, PendoSettings
-from consumer.pendo.client import Client, Target
-from consumer.pendo.endpoints import Endpoints
+from consumer.pendo.calls import form_of
+from consumer.pendo.client import CallTarget, Client, Target
+from consumer.pendo.endpoints import KINDS, Endpoints
 from consumer.pendo.requests import Route
 
 SECTION: Final = "pendo."
@@ -21,28 +22,38 @@ class Targets:
     """All targets.
 
     Attributes:
-        by_route: The target of each route in use.
+        posts: The targets of routes of one event a request.
+        calls: Those of routes whose calls carry many ids.
     """
 
     def __init__(self, client: Client, pendo: PendoSettings, routes: Iterable[Route]) -> None:
-        self._endpoints = Endpoints.from_settings(pendo)
-        self.by_route: dict[Route, Target] = {}
+        self._endpoints = endpoints = Endpoints.from_settings(pendo)
+        self.posts: dict[Route, Target] = {}
+        self.calls: dict[Route, CallTarget] = {}
         for route in routes:
             secret: SecretStr | None = getattr(pendo, CREDENTIALS[route])
-            self.by_route[route] = Target(client, *self._address(route, secret))
+            credential = secret.get_secret_value() if secret else ""
+            headers = endpoints.headers(route, credential)
+            form = form_of(route)
+            if form is None:
+                self.posts[route] = Target(client, endpoints.url(route, credential), headers)
+            else:
+                urls = {kind: endpoints.url(route, credential, kind) for kind in KINDS}
+                self.calls[route] = CallTarget(client, urls, headers, form)
 
     @property
     def secrets(self) -> Collection[str]:
         """Dotted keys of the credentials that the routes in use need."""
-        return {SECTION + CREDENTIALS[route] for route in self.by_route}
+        return {SECTION + CREDENTIALS[route] for route in (*self.posts, *self.calls)}
 
     def present(self, key: str, secret: SecretStr) -> list[Route]:
         """Send what follows with a changed credential; returns the routes that need it."""
-        routes = [route for route in self.by_route if SECTION + CREDENTIALS[route] == key]
+        routes = [route for route in (*self.posts, *self.calls) if SECTION + CREDENTIALS[route] == key]
+        credential = secret.get_secret_value()
         for route in routes:
-            self.by_route[route].move_to(*self._address(route, secret))
+            headers = self._endpoints.headers(route, credential)
+            if route in self.posts:
+                self.posts[route].move_to(self._endpoints.url(route, credential), headers)
+            else:
+                self.calls[route].log_in_with(headers)
         return routes
-
-    def _address(self, route: Route, secret: SecretStr | None) -> tuple[str, dict[str, str]]:
-        credential = secret.get_secret_value() if secret else ""
-        return self._endpoints.url(route, credential), dict(self._endpoints.headers(route, credential))

@@ -86,7 +86,7 @@ ACCEPTED: Final = Accepted()
 OPTED_OUT: Final = OptedOut()
 NO_ANSWER: Final = Later()
 _CREDENTIALS: Final = Locked(Stall.CREDENTIALS)
-_ENDPOINT: Final = Locked(Stall.ENDPOINT)
+ENDPOINT: Final = Locked(Stall.ENDPOINT)
 
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _NO_SUCH_ENDPOINT: Final = frozenset({404, 405, 407})
@@ -106,13 +106,13 @@ def verdict_of(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         body: At least its beginning.
     """
     if 200 <= status < 300:  # noqa: PLR2004  # any 2xx is a success
-        return _ENDPOINT if is_html(headers, body) else ACCEPTED
+        return ENDPOINT if is_html(headers, body) else ACCEPTED
     if status == _THROTTLED or (status in _UNAUTHORIZED and RATE_LIMITED in body):
         return Later(retry_after_s(headers, datetime.now(UTC)), throttled=True)
     if status in _UNAUTHORIZED:
         return _CREDENTIALS
     if status in _NO_SUCH_ENDPOINT or status < 400:  # noqa: PLR2004  # 1xx and 3xx are never followed
-        return _ENDPOINT
+        return ENDPOINT
     if status == _OPTED_OUT:
         return OPTED_OUT
     if status in _LATER or (status >= 500 and status not in _HOPELESS):  # noqa: PLR2004

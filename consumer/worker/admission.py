@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from consumer import metrics
-from consumer.delivery.lanes import Delivery
+from consumer.delivery.lane import Delivery
 from consumer.delivery.letters import Letters
 from consumer.delivery.tally import Counts, Tally
 from consumer.delivery.ticket import Ticket

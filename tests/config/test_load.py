@@ -161,9 +161,9 @@ def test_a_byte_order_mark_is_harmless(file: Path) -> None:
         ('pendo: {api_key: "a\\nb"}', "pendo.api_key: holds a line break"),
         ("pendo: {track_event_header: 'a b'}", "pendo.track_event_header: must be an HTTP header's name"),
         ("pendo: {metadata_create: 7}", "pendo.metadata_create: must be true or false"),
-        ("routes: {identify: metadata}", "routes.identify: this version has no route metadata yet"),
-        ("routes: {identify: track}", "routes.identify: must be 'segmentio' or 'off'"),
-        ("routes: {delete: bulkdelete}", "routes.delete: this version has no route bulkdelete yet"),
+        ("routes: {identify: track}", "routes.identify: must be 'segmentio', 'metadata' or 'off'"),
+        ("routes: {group: bulkdelete}", "routes.group: must be 'segmentio', 'metadata' or 'off'"),
+        ("routes: {delete: segmentio}", "routes.delete: must be 'bulkdelete' or 'off'"),
         ("routes: {alias: segmentio}", "routes.alias: must be 'off'"),
         ("routes: {page: metadata}", "routes.page: must be 'segmentio', 'track' or 'off'"),
         ("mapping: {file: ''}", "mapping.file: must not be empty"),
@@ -223,9 +223,9 @@ def test_envelope_path_gives_its_steps(file: Path) -> None:
 
 def test_what_has_no_effect_yet_is_warned_about_when_it_was_changed(file: Path) -> None:
     """A limit that limits nothing must not pass in silence; a default may."""
-    text = "delivery:\n  max_batch: 500\n  rate_limit:\n    track: 5\n    metadata: 5\n"
+    text = "delivery:\n  max_batch: 500\npendo:\n  metadata_group: agent\n  transport: session\n"
     assert loaded(file, text).warnings == (
-        "consumer.yaml:5: delivery.rate_limit.metadata: has no effect yet, it comes with the route metadata",
+        "consumer.yaml:5: pendo.transport: has no effect yet, it comes with the lean transport",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from consumer.delivery.bucket import Bucket
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import Gate
-from consumer.delivery.lanes import Delivery
+from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import Lease
 from consumer.delivery.letters import Letters
 from consumer.delivery.limit import Limit

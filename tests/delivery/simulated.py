@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, assert_never
 
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import GateState
-from consumer.delivery.lanes import Delivery
+from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import TERM_SHARE, Hold, Lease
 from consumer.delivery.memory import MAX_AHEAD_MS, Memory
 from consumer.delivery.poison import Poison

@@ -4,9 +4,11 @@ from collections.abc import Collection
 
 import pytest
 
+from consumer.delivery import circuit
 from consumer.delivery.consequences import Consequences
-from consumer.delivery.gate import CIRCUIT_LANES, GateState
-from consumer.delivery.lanes import Delivery, Lanes
+from consumer.delivery.gate import GateState
+from consumer.delivery.lane import Delivery
+from consumer.delivery.lanes import Lanes
 from consumer.delivery.memory import Memory, stamp_of
 from consumer.delivery.retry import Backoff
 from consumer.delivery.ticket import release
@@ -53,7 +55,7 @@ class Desk:
         self.lanes._leave_aside(lane)
         if lane in self.lanes.ready:
             self.lanes.ready.remove(lane)
-        lane.in_flight = True
+        lane.in_flight = 1
         began, self.now = self.now + 0.5, self.now + 1
         self.gate.begin(began)
         head = lane.queue[0]
@@ -168,7 +170,7 @@ def _fail(desk: Desk, visitor: str, times: int) -> None:
 
 def test_a_head_is_given_up_by_a_failure_that_counts(desk: Desk) -> None:
     """Its window is over and its attempts are used up, but just now others fail too: that one proves nothing."""
-    for bystander in range(CIRCUIT_LANES):
+    for bystander in range(circuit.LANES):
         desk.add(str(bystander))
     desk.add("bad")
     _fail(desk, "bad", 6)
@@ -191,7 +193,7 @@ def test_while_the_gate_probes_nothing_is_given_up(desk: Desk, outage: str) -> N
     desk.now += 900
     match outage:
         case "circuit":
-            desk.gate._circuit = True
+            desk.gate._circuit.opened = True
         case "stall":
             desk.gate.stall = Stall.ENDPOINT
         case _:

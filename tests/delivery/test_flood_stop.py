@@ -4,7 +4,7 @@ import asyncio
 
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import GateState
-from consumer.delivery.lanes import Delivery
+from consumer.delivery.lane import Delivery
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Request, Route
 from consumer.pendo.verdicts import ACCEPTED, Refused, Verdict

@@ -6,10 +6,11 @@ from typing import Final
 
 import pytest
 
+from consumer.delivery import circuit
 from consumer.delivery.bucket import Bucket
 from consumer.delivery.doubt import TRIALS
 from consumer.delivery.flood import ROUND, Flood
-from consumer.delivery.gate import CIRCUIT_AFTER_S, CIRCUIT_LANES, Gate, GateState
+from consumer.delivery.gate import Gate, GateState
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.limit import START, Limit
 from consumer.delivery.schedule import MIN_PROBE_DELAY_S
@@ -80,11 +81,11 @@ class Bench:
 
     def outage(self, start: float = 0.0) -> float:
         """Let enough lanes fail for long enough; returns the time by then."""
-        for number in range(CIRCUIT_LANES):
+        for number in range(circuit.LANES):
             self.answer(start, NO_ANSWER, lane=str(number))
-        self.answer(start + CIRCUIT_AFTER_S, NO_ANSWER)
+        self.answer(start + circuit.AFTER_S, NO_ANSWER)
         assert self.gate.state is GateState.CIRCUIT
-        return start + CIRCUIT_AFTER_S
+        return start + circuit.AFTER_S
 
     def stall(self, now: float) -> None:
         """Let the credential be wrong."""
@@ -223,7 +224,7 @@ def test_a_process_that_stood_still_lets_nothing_through(bench: Bench) -> None:
 def test_a_few_failing_lanes_are_no_outage(bench: Bench) -> None:
     """Nine bad visitors among many, for however long, do not close the route."""
     for second in range(1000):
-        bench.answer(second, NO_ANSWER, lane=str(second % (CIRCUIT_LANES - 1)))
+        bench.answer(second, NO_ANSWER, lane=str(second % (circuit.LANES - 1)))
     assert bench.gate.state is GateState.OPEN
 
 
@@ -238,7 +239,7 @@ def test_a_success_in_between_is_no_outage(bench: Bench, verdict: Verdict) -> No
 def test_trouble_of_a_few_seconds_is_no_outage(bench: Bench) -> None:
     """However many fail: each lane's own delay is enough."""
     for number in range(100):
-        bench.answer(number * CIRCUIT_AFTER_S / 100, NO_ANSWER, lane=str(number))
+        bench.answer(number * circuit.AFTER_S / 100, NO_ANSWER, lane=str(number))
     assert bench.gate.state is GateState.OPEN
 
 
@@ -247,7 +248,7 @@ def test_all_failing_for_long_is_an_outage(bench: Bench) -> None:
     bench.outage()
     lonely = Bench()
     lonely.answer(0, NO_ANSWER, lanes=1)
-    assert lonely.answer(CIRCUIT_AFTER_S, NO_ANSWER, lanes=1)
+    assert lonely.answer(circuit.AFTER_S, NO_ANSWER, lanes=1)
     assert lonely.gate.state is GateState.CIRCUIT
 
 
@@ -328,18 +329,18 @@ def test_a_head_that_is_ready_need_not_wait_for_the_probes_delay(bench: Bench) -
 def test_the_answer_that_opens_the_circuit_may_say_when_to_come_back(bench: Bench) -> None:
     """Its `Retry-After` holds for the first probe too."""
     bench.answer(0, Later(120), lanes=1)
-    bench.answer(CIRCUIT_AFTER_S, Later(120), lanes=1)
+    bench.answer(circuit.AFTER_S, Later(120), lanes=1)
     assert bench.gate.state is GateState.CIRCUIT
-    assert bench.gate.wait_s(CIRCUIT_AFTER_S, ready=False) == 120
+    assert bench.gate.wait_s(circuit.AFTER_S, ready=False) == 120
 
 
 def test_a_ready_head_keeps_retry_after_too(bench: Bench) -> None:
     """Pendo has asked the endpoint's callers to stay away, not one visitor; once it answers that is over."""
     bench.answer(0, Later(120), "a", lanes=2)
-    bench.answer(CIRCUIT_AFTER_S, Later(120), "b", lanes=2)
-    assert bench.waits(CIRCUIT_AFTER_S) == (120, 120)
-    bench.answer(CIRCUIT_AFTER_S + 120, ACCEPTED)
-    now = bench.outage(CIRCUIT_AFTER_S + 120)
+    bench.answer(circuit.AFTER_S, Later(120), "b", lanes=2)
+    assert bench.waits(circuit.AFTER_S) == (120, 120)
+    bench.answer(circuit.AFTER_S + 120, ACCEPTED)
+    now = bench.outage(circuit.AFTER_S + 120)
     assert bench.waits(now) == (MIN_PROBE_DELAY_S, MIN_PROBE_DELAY_S)
 
 
@@ -355,8 +356,8 @@ def test_retry_after_holds_though_others_answer_later_without_it(bench: Bench) -
 def test_one_visitors_retry_after_does_not_hold_the_others_on_a_quiet_topic(bench: Bench) -> None:
     """It opens the circuit when it is the only one that there is; the next visitor's event may show that it is none."""
     bench.answer(0, Later(300), "bad", lanes=1)
-    bench.answer(CIRCUIT_AFTER_S, Later(300), "bad", lanes=1)
-    assert bench.waits(CIRCUIT_AFTER_S) == (300, MIN_PROBE_DELAY_S)
+    bench.answer(circuit.AFTER_S, Later(300), "bad", lanes=1)
+    assert bench.waits(circuit.AFTER_S) == (300, MIN_PROBE_DELAY_S)
 
 
 def test_while_two_lanes_are_told_to_slow_down_nothing_goes(bench: Bench) -> None:
@@ -364,8 +365,8 @@ def test_while_two_lanes_are_told_to_slow_down_nothing_goes(bench: Bench) -> Non
     for begin in (bench.outage, lambda: bench.answer(0, CREDENTIALS)):
         begin()
         for lane in "ab":
-            bench.answer(CIRCUIT_AFTER_S, Later(50, throttled=True), lane)
-        assert min(bench.waits(CIRCUIT_AFTER_S)) == 50
+            bench.answer(circuit.AFTER_S, Later(50, throttled=True), lane)
+        assert min(bench.waits(circuit.AFTER_S)) == 50
 
 
 # ── throttle ──

@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.lanes import Lanes
 from consumer.delivery.ticket import release
 from consumer.kafka.progress import Progress
 from tests.delivery.conftest import Bench

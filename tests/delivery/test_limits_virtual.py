@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from consumer.delivery import circuit
 from consumer.delivery.bucket import Bucket
 from consumer.delivery.consequences import Consequences
 from consumer.delivery.flood import ROUND, Flood
-from consumer.delivery.gate import CIRCUIT_AFTER_S, Gate, GateState
-from consumer.delivery.lanes import Delivery, Lane, Lanes
+from consumer.delivery.gate import Gate, GateState
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.lanes import Lanes
 from consumer.delivery.lease import Lease
 from consumer.delivery.limit import FLOOR, Limit
 from consumer.delivery.memory import FACT, Memory
@@ -362,7 +364,7 @@ def _outage(failure: Answer, visitors: int) -> World:
     world = World(_always(LATENCY_S), visitors=visitors)
     world.run(10)
     world.pendo = lambda _: failure
-    world.run(2 * TIMEOUT_S + CIRCUIT_AFTER_S)
+    world.run(2 * TIMEOUT_S + circuit.AFTER_S)
     assert world.gate.state is GateState.CIRCUIT
     world.run(3_600)
     assert (world.gate.state, world.letters) == (GateState.CIRCUIT, [])

@@ -355,6 +355,19 @@ def test_the_later_of_two_events_in_one_record_is_the_truth() -> None:
 # ── switched off ──
 
 
+def test_a_deleted_visitor_is_new_to_pendo_again() -> None:
+    """What was written of it counts neither as newer nor as unchanged, and its links must be sent again."""
+    memory = _memory(suppress_unchanged=True)
+    _deliver(memory, _identify({"a": 1, "b": 2}), _at(9))
+    _deliver(memory, _identify({"a": 1}, "w"), _at(9))
+    _deliver(memory, _group({"tier": 1}), _at(9))
+    memory.note(Request(Route.BULKDELETE, "visitor:v", b'"v"'), FACT)
+    assert _deliver(memory, _identify({"a": 1}), _at(5)) == {"a": 1}
+    assert _deliver(memory, _group({"tier": 1}), _at(10)) == {}
+    assert _deliver(memory, _identify({"a": 1}, "w"), _at(10)) is Reason.UNCHANGED
+    assert memory._size == sum(writes.size for writes in memory._writes.values())
+
+
 def test_without_ids_nothing_is_stale_or_unchanged() -> None:
     """0 switches it off, and keeps nothing."""
     memory = _memory(ids=0, suppress_unchanged=True)

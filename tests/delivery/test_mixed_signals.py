@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from structlog.testing import capture_logs
 
 from consumer.delivery.gate import GateState
-from consumer.delivery.lanes import Delivery
+from consumer.delivery.lane import Delivery
 from consumer.delivery.memory import Memory
 from consumer.errors import UnreachableError
 from consumer.kafka.progress import Progress

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from consumer.delivery.gate import CIRCUIT_AFTER_S, GateState
-from consumer.delivery.lanes import Delivery
+from consumer.delivery import circuit
+from consumer.delivery.gate import GateState
+from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.retry import Backoff
 from consumer.delivery.ticket import release
@@ -191,7 +192,7 @@ async def test_an_outage_closes_the_circuit_and_its_end_opens_it(rig: Rig) -> No
     async with asyncio.timeout(5):
         while not rig.destination.seen:
             await asyncio.sleep(0.001)
-    rig.senders.gate._failing_since -= CIRCUIT_AFTER_S
+    rig.senders.gate._circuit._since -= circuit.AFTER_S
     await rig.settled(1)
     assert rig.destination.seen == [b"a"] * 4
     assert rig.senders.gate.state is GateState.OPEN

@@ -15,9 +15,11 @@ from operator import add
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.delivery.crew import TIMER_RESOLUTION_S
 from consumer.delivery.gate import Gate, GateState
-from consumer.delivery.lanes import Lane, Lanes
-from consumer.delivery.senders import TIMER_RESOLUTION_S, Senders
+from consumer.delivery.lane import Lane
+from consumer.delivery.lanes import Lanes
+from consumer.delivery.senders import Senders
 from consumer.delivery.tally import Tally
 from consumer.kafka.progress import Progress
 from consumer.outcomes import Reason

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from consumer.config.load import load
-from consumer.delivery.engine import memory_of, senders_of
+from consumer.delivery.engine import Shared, memory_of, senders_of
 from consumer.delivery.lease import Lease
 from consumer.delivery.routes import Routes
 from consumer.delivery.tally import Tally
@@ -195,15 +195,14 @@ class Bench:
         self.tally = tally = Tally()
         letterbox = Letterbox("dead", {}, Cluster({}))
         lease, pressure = Lease(10.0), Pressure(1_000)
-        self.senders = senders_of(
-            Route.SEGMENTIO,
-            settings,
+        shared = Shared(
+            settings=settings,
             memory=memory_of(settings),
             lease=lease,
             max_lane=pressure.max_lane,
-            post=self._post,
             letters=letterbox,
         )
+        self.senders = senders_of(Route.SEGMENTIO, shared, self._post)
         self.routes = routes = Routes({Route.SEGMENTIO: self.senders}, letterbox, lease)
         self.commits = Commits(
             self.group,

@@ -17,7 +17,7 @@ TRACK = {"type": "track", "userId": "u", "event": "Ran", "messageId": "m"}
 
 
 def bench(settings: Settings | None = None) -> Bench:
-    return Bench(settings or Settings(), lambda route: ("POST", f"https://pendo/{Route(route)}", {}))
+    return Bench(settings or Settings(), lambda route, _: ("POST", f"https://pendo/{Route(route)}", {}))
 
 
 def failures(tmp_path: Path, cases: Any) -> list[list[str]]:

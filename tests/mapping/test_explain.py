@@ -14,7 +14,7 @@ EVENT = b'{"type":"track","event":"Ran","userId":1.0,"messageId":"m-1","properti
 
 def explained(value: bytes | None, router: Router | None = None) -> list[dict[str, Any]]:
     router = router or Router({EventType.TRACK: Route.SEGMENTIO}, "skip")
-    return explain(value, (), router, lambda route: ("POST", f"https://pendo/{route}/***", {"a": "b"}))
+    return explain(value, (), router, lambda route, _: ("POST", f"https://pendo/{route}/***", {"a": "b"}))
 
 
 def test_a_delivered_event_is_printed_with_its_request() -> None:

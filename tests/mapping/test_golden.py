@@ -2,18 +2,19 @@
 
 import base64
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from consumer.config.settings import PendoSettings
 from consumer.mapping.cases import KEYS, clock_of
 from consumer.mapping.differences import differences, presences
 from consumer.mapping.explain import explain
 from consumer.mapping.router import Router
 from consumer.mapping.ruled import RuledRouter
 from consumer.outcomes import EventType
+from consumer.pendo.endpoints import Endpoints
 from consumer.pendo.requests import Request, Route
 from consumer.segment.decode import decode
 from consumer.segment.events import Event
@@ -36,8 +37,7 @@ ROUTES: dict[EventType, Route | None] = {
 }
 
 
-def describe(route: Route) -> tuple[str, str, Mapping[str, str]]:
-    return "POST", f"https://data.pendo.io/data/{route}/***", {"Content-Type": "application/json"}
+describe = Endpoints.from_settings(PendoSettings()).describe
 
 
 def value_of(case: dict[str, Any]) -> bytes:

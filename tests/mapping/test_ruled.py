@@ -132,7 +132,7 @@ def test_without_rules_the_router_is_the_plain_one() -> None:
 
 def traced(rules: Any, event: dict[str, Any], handlers: Any = None) -> list[tuple[str, str]]:
     router = RuledRouter(ROUTES, "skip", rules_from(rules, handlers))
-    [printed] = explain(orjson.dumps(event), (), router, lambda route: ("POST", str(route), {}), with_rules=True)
+    [printed] = explain(orjson.dumps(event), (), router, lambda route, _: ("POST", str(route), {}), with_rules=True)
     return [(rule["rule"], rule["effect"]) for rule in printed["rules"]]
 
 

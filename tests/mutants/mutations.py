@@ -35,6 +35,8 @@ def _m(name: str, guard: str, file: str, old: str, new: str, *tests: str) -> Mut
 
 _GATE = "delivery/gate.py"
 _CONSEQUENCES = "delivery/consequences.py"
+_CALLS = "delivery/call_consequences.py"
+_CALL_STORIES = "delivery/test_callers.py"
 _SUSPECTS = "delivery/suspects.py"
 _FLOOD_STORY = "delivery/test_flood_stop.py"
 _MIXED = "delivery/test_mixed_signals.py"
@@ -210,6 +212,30 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "at_ms",
         "delivery/test_memory.py",
     ),
+    _m(
+        "cell-newest-wins",
+        "of what waits for one id the newest value goes, whatever came last",
+        "delivery/cells.py",
+        "        parts.sort(key=_BY_STAMP)\n",
+        "",
+        _CALL_STORIES,
+    ),
+    _m(
+        "nothing-unchanged-beside-others",
+        "what goes together is not left out for what Pendo had before",
+        "delivery/cells.py",
+        "unchanged=not parts",
+        "unchanged=True",
+        _CALL_STORIES,
+    ),
+    _m(
+        "kinds-apart",
+        "a call is about visitors or about accounts",
+        "delivery/callers.py",
+        "    return lane.key.startswith(cells[0].kind)\n",
+        "    return True\n",
+        _CALL_STORIES,
+    ),
     # 3 · Bounded
     _m(
         "memory-of-fields",
@@ -255,7 +281,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "repeats-give-way",
         "repeats by the ten thousand leave the loop its turns",
         "delivery/senders.py",
-        "self._yielding = True\n                self._loop.call_soon(self._go_on)\n                break\n",
+        "self._yield()\n                break\n",
         "pass\n",
         _MIXED,
     ),
@@ -335,7 +361,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _m(
         "hopeless-lane-is-read-on",
         "a visitor whose events keep failing does not stop its partition",
-        "delivery/lanes.py",
+        "delivery/lane.py",
         "return 0 if self.failing is not None and self.failing.hopeless else len(self.queue)",
         "return len(self.queue)",
         _MIXED,
@@ -376,15 +402,15 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "one-visitors-retry-after",
         "on a quiet topic one visitor's Retry-After does not hold the others",
         _GATE,
-        " and len(self._failing) > 1:",
+        " and len(self._circuit.failing) > 1:",
         ":",
         "delivery/test_gate.py",
     ),
     _m(
         "few-failures-are-no-outage",
         "the circuit needs ten failing lanes, or all",
-        _GATE,
-        " and len(self._failing) >= min(CIRCUIT_LANES, len(backlog))",
+        "delivery/circuit.py",
+        " or len(self.failing) < min(LANES, lanes)",
         "",
         "delivery/test_gate.py",
     ),
@@ -505,9 +531,73 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "own-credential",
         "a changed credential goes to the routes that need it alone",
         "pendo/targets.py",
-        " for route in self.by_route if SECTION + CREDENTIALS[route] == key]",
-        " for route in self.by_route]",
+        " for route in (*self.posts, *self.calls) if SECTION + CREDENTIALS[route] == key]",
+        " for route in (*self.posts, *self.calls)]",
         "pendo/test_targets.py",
+    ),
+    _m(
+        "each-id-on-its-own",
+        "an id that Pendo refused in a call it took is no success",
+        _CALLS,
+        "[refused or ACCEPTED for refused in named]",
+        "[ACCEPTED for refused in named]",
+        _CALL_STORIES,
+    ),
+    _m(
+        "untold-failures",
+        "failures that Pendo counts and does not name are looked for",
+        _CALLS,
+        "    if not untold:\n",
+        "    if True:\n",
+        _CALL_STORIES,
+    ),
+    _m(
+        "calls-are-halved",
+        "one wrong id costs the others of its call nothing",
+        _CALLS,
+        "undecided = len(cells) > 1 and",
+        "undecided = False and",
+        _CALL_STORIES,
+    ),
+    _m(
+        "refused-merges-go-alone",
+        "of several deliveries that were refused together only the wrong one is dead-lettered",
+        _CALLS,
+        "        elif len(cell.parts) > 1:\n            _go_alone(lane)\n            again.append(lane)\n",
+        "",
+        _CALL_STORIES,
+    ),
+    _m(
+        "outage-splits-nothing",
+        "in an outage calls stay whole",
+        _CALLS,
+        "            if others_pass and not verdict.throttled:\n",
+        "            if True:\n",
+        _CALL_STORIES,
+    ),
+    _m(
+        "timeout-halves-calls",
+        "a call that is too large for its timeout is not repeated for ever",
+        _CALLS,
+        "            self._batch.too_large(len(cells))\n",
+        "            pass\n",
+        _CALL_STORIES,
+    ),
+    _m(
+        "throttled-call-closes",
+        "a call of many that is throttled closes the route",
+        _GATE,
+        "            case Later() if len(self._throttle.lanes) < _CLOSING_LANES:\n",
+        "            case Later() if False:\n",
+        _CALL_STORIES,
+    ),
+    _m(
+        "flood-in-one-call",
+        "a flood that comes in one call goes to no dead letter",
+        _GATE,
+        "                self._count_refused(now)\n            case Later() if not verdict.throttled:\n",
+        "                pass\n            case Later() if not verdict.throttled:\n",
+        _CALL_STORIES,
     ),
     # 5 · Duplicates are few
     _m(
@@ -606,6 +696,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "",
         "test_service.py",
     ),
+    _m(
+        "deletion-is-forgotten",
+        "a deleted visitor's state is not left out as unchanged",
+        "delivery/memory.py",
+        "        elif request.route is _BULKDELETE:\n            self._forget(request.lane)\n",
+        "",
+        "delivery/test_memory.py",
+    ),
     # 6 · Conservation
     _m(
         "released-settles-nothing",
@@ -614,6 +712,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "        if self.progress.released:\n            return\n",
         "",
         "delivery/test_ticket.py",
+    ),
+    _m(
+        "released-leaves-its-cell",
+        "what was handed back to Kafka goes in no further call",
+        _CALLS,
+        "lane.queue[: lane.in_flight] if not delivery.ticket.progress.released]",
+        "lane.queue[: lane.in_flight]]",
+        _CALL_STORIES,
     ),
     # 7 · No secret, no personal data
     _m(

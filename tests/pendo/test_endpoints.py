@@ -6,7 +6,7 @@ import pytest
 
 from consumer.config.settings import PendoSettings, RoutesSettings
 from consumer.outcomes import EventType
-from consumer.pendo.endpoints import Endpoints, route_table, routes_in_use
+from consumer.pendo.endpoints import KINDS, Endpoints, Kind, route_table, routes_in_use
 from consumer.pendo.requests import Route
 
 
@@ -70,13 +70,30 @@ def test_what_is_shown_of_the_track_events_api_has_stars_for_the_secret() -> Non
     )
 
 
-@pytest.mark.parametrize("route", [Route.METADATA, Route.BULKDELETE])
-def test_a_route_that_does_not_exist_yet_has_no_url(route: Route) -> None:
-    """The configuration refuses it first."""
-    with pytest.raises(LookupError, match=route.value):
-        endpoints().url(route, "k")
-    with pytest.raises(LookupError, match=route.value):
-        endpoints().headers(route, "k")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({}, "agent/value?create=true"),
+        ({"metadata_create": False}, "agent/value"),
+        ({"metadata_group": "custom"}, "custom/value?create=true"),
+    ],
+)
+def test_metadata_has_a_url_for_visitors_and_one_for_accounts(settings: dict[str, Any], path: str, kind: Kind) -> None:
+    """On the API host, with the group of fields and whether unknown ids are created."""
+    found = endpoints(region="eu", **settings)
+    assert found.url(Route.METADATA, "k", kind) == f"https://app.eu.pendo.io/api/v1/metadata/{kind}/{path}"
+    assert found.headers(Route.METADATA, "k") == {"Content-Type": "application/json", "x-pendo-integration-key": "k"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_shown_of_a_deletion_has_stars_for_the_key(kind: Kind) -> None:
+    """On the API host, too."""
+    assert endpoints(api_url="http://h/relay/").describe(Route.BULKDELETE, kind) == (
+        "POST",
+        f"http://h/relay/api/v1/bulkdelete/{kind}",
+        {"Content-Type": "application/json", "x-pendo-integration-key": "***"},
+    )
 
 
 def test_the_routes_in_use_are_those_that_some_type_takes() -> None:

@@ -29,7 +29,7 @@ def targets(pendo: Simulator, client: Client, **changed: str) -> Targets:
 
 
 async def verdicts(targets: Targets) -> dict[Route, type]:
-    return {route: type((await target.post(BODIES[route]))[0]) for route, target in targets.by_route.items()}
+    return {route: type((await target.post(BODIES[route]))[0]) for route, target in targets.posts.items()}
 
 
 @pytest.mark.parametrize("header", ["x-pendo-integration-key", "x-pendo-track-event-secret"])
@@ -55,6 +55,6 @@ async def test_a_changed_credential_is_for_its_route_alone(route: Route) -> None
 def test_only_the_routes_in_use_have_a_target_and_a_credential() -> None:
     """Nobody is asked for a secret that nothing needs."""
     found = Targets(Client(timeout_s=5), PendoSettings(), [Route.TRACK])
-    assert list(found.by_route) == [Route.TRACK]
+    assert list(found.posts) == [Route.TRACK]
     assert found.secrets == {"pendo.track_event_secret"}
     assert found.present("pendo.api_key", SecretStr("k")) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consumer.delivery.lanes import Delivery
+from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import Hold
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket

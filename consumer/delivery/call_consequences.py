@@ -1,0 +1,230 @@
+"""Consequences of a call: what its answer does to each of the deliveries that it carried.
+
+Beyond `consequences`: an answer may say of each id what became of it, or of all of them that something among them is
+wrong. Then it is found out what, by calls of half as many, at last by single deliveries. Nothing is waited for.
+"""
+
+from collections.abc import Sequence
+from time import time
+from typing import Final, assert_never
+
+from consumer.delivery.batch import Batch
+from consumer.delivery.call_lanes import CallLanes
+from consumer.delivery.cells import Cell
+from consumer.delivery.consequences import Consequences, note_attempt
+from consumer.delivery.gate import Gate
+from consumer.delivery.lane import Lane, Narrow
+from consumer.delivery.letters import Letters, letter_of
+from consumer.delivery.memory import Memory
+from consumer.delivery.poison import Failing, Poison, Trouble
+from consumer.delivery.retry import Backoff
+from consumer.kafka.records import position
+from consumer.log import get_logger
+from consumer.outcomes import Outcome, Reason
+from consumer.pendo.calls import Answer
+from consumer.pendo.requests import Route
+from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Accepted, Later, Locked, OptedOut, Refused, Verdict
+
+log = get_logger(__name__)
+
+ANY: Final = 1 << 30
+"""As many ids in one call as there may be."""
+TOO_MUCH: Final = frozenset({408, 413})
+"""Pendo's words for a call that carries too much."""
+UNTOLD: Final = Refused(Reason.REFUSED, "Pendo failed at it without a word")
+
+
+class CallConsequences(Consequences):
+    """Acts on the answers to calls."""
+
+    __slots__ = ("_batch", "_call_lanes", "_route")
+
+    def __init__(
+        self,
+        route: Route,
+        *,
+        gate: Gate,
+        lanes: CallLanes,
+        memory: Memory,
+        backoff: Backoff,
+        poison: Poison,
+        letters: Letters,
+        batch: Batch,
+    ) -> None:
+        super().__init__(route, gate=gate, lanes=lanes, memory=memory, backoff=backoff, poison=poison, letters=letters)
+        self._route = route
+        self._call_lanes = lanes
+        self._batch = batch
+
+    def draw_call(self, cells: Sequence[Cell], answer: Answer, status: int | str, began: float, now: float) -> None:
+        """Act on an answer.
+
+        Args:
+            cells: What the call carried.
+            answer: Pendo's.
+            status: The HTTP status, or `timeout` or `connection`.
+            began: When the call went; seconds of the loop's clock.
+            now: When it was answered.
+        """
+        gate, head = self._gate, cells[0].lane.queue[0]
+        on_all = answer.verdict
+        if isinstance(on_all, Locked):
+            on_all = self._suspects.judge(head, on_all, status)
+        verdicts = _verdicts(cells, answer, on_all, status)
+        doubted = gate.doubt.active
+        changed = self._tell_gate(cells, verdicts, on_all, began, now)
+        if status == "timeout" or status in TOO_MUCH:
+            self._batch.too_large(len(cells))
+        elif isinstance(on_all, Accepted):
+            self._batch.passed(len(cells))
+        self._audit(cells, verdicts)
+        self._draw_each(cells, verdicts, status, began, now)
+        if doubted is not gate.doubt.active:
+            self._suspects.on_doubt(head, status, now)
+        if changed:
+            self._changes.note(head, status, now)
+
+    def _tell_gate(
+        self, cells: Sequence[Cell], verdicts: Sequence[Verdict | None], on_all: Verdict, began: float, now: float
+    ) -> bool:
+        """One answer, and beside it the other lanes' verdicts; whether the gate changed."""
+        # What is not known yet was answered for its own sake, and counts for nothing; but a 403 is no such answer.
+        unknown = on_all if isinstance(on_all, Refused) and on_all.reason is Reason.FORBIDDEN else OPTED_OUT
+        told = [(cell.lane.key, verdict or unknown) for cell, verdict in zip(cells, verdicts, strict=True)]
+        first = next((i for i, (_, verdict) in enumerate(told) if isinstance(verdict, Accepted)), 0)
+        key, verdict = told.pop(first)
+        return self._gate.end(now, key, verdict, began, self._lanes, told)
+
+    def _draw_each(
+        self,
+        cells: Sequence[Cell],
+        verdicts: Sequence[Verdict | None],
+        status: int | str,
+        began: float,
+        now: float,
+    ) -> None:
+        again: list[Lane] = []
+        later: list[tuple[Cell, Trouble]] = []
+        for cell, verdict in zip(cells, verdicts, strict=True):
+            if isinstance(verdict, Accepted | OptedOut):
+                self._settle(cell, opted_out=isinstance(verdict, OptedOut))
+                continue
+            trouble = self._remaining(cell, status, now - began)
+            if trouble is None:
+                continue
+            match verdict:
+                case None:
+                    _narrow(cell, len(cells))
+                    again.append(cell.lane)
+                case Refused():
+                    self._refused_in_call(cell, trouble, verdict, again)
+                case Later():
+                    self._memory.forget_values(cell.parts[0][2])
+                    later.append((cell, trouble))
+                case Locked():
+                    self._suspects.take(cell.lane, trouble, now)
+                case _:
+                    assert_never(verdict)
+        if later and isinstance(verdict, Later):
+            self._failed_in_call(later, verdict, now, alone=len(cells) == 1 and len(cells[0].parts) == 1)
+        self._call_lanes.go_again(again)
+
+    def _settle(self, cell: Cell, *, opted_out: bool) -> None:
+        """The newest is delivered, the others were merged into it."""
+        last = len(cell.parts) - 1
+        for place, (stamp, delivery, sent) in enumerate(cell.parts):
+            ticket = delivery.ticket
+            if opted_out:
+                ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
+                continue
+            # Whoever owns the record by now: what Pendo has is known.
+            self._memory.note(sent, stamp)
+            if ticket.progress.released:
+                self._memory.forget_values(sent)
+            ticket.settle(delivery.type, Outcome.DELIVERED if place == last else Outcome.MERGED, Reason.NONE)
+            self.ages[delivery.type].observe(max(time() - ticket.arrived_ms / 1000, 0.0))
+        cell.lane.failing = None
+        self._call_lanes.leave(cell.lane, len(cell.parts))
+
+    def _remaining(self, cell: Cell, status: int | str, took_s: float) -> Trouble | None:
+        """Count the attempt of what is still ours of a cell; the trouble of the first, None when nothing is ours."""
+        lane = cell.lane
+        mine = [delivery for delivery in lane.queue[: lane.in_flight] if not delivery.ticket.progress.released]
+        lane.queue[: lane.in_flight] = mine
+        lane.in_flight = len(mine)
+        troubles = [note_attempt(delivery, status, took_s) for delivery in mine]
+        if not troubles:
+            self._call_lanes.leave(lane, 0)
+            return None
+        return troubles[0]
+
+    def _refused_in_call(self, cell: Cell, trouble: Trouble, verdict: Refused, again: list[Lane]) -> None:
+        """What was refused is a dead letter; but of several that went together nobody knows which is wrong."""
+        lane = cell.lane
+        if self._gate.flood.active:
+            self._lanes.set_aside(lane)
+        elif len(cell.parts) > 1:
+            _go_alone(lane)
+            again.append(lane)
+        else:
+            delivery = lane.queue[0]
+            self._letters.park(letter_of(delivery, trouble, verdict.reason, verdict.message), delivery.ticket)
+            self._call_lanes.leave(lane, 1)
+
+    def _failed_in_call(
+        self, failed: Sequence[tuple[Cell, Trouble]], verdict: Later, now: float, *, alone: bool
+    ) -> None:
+        """All wait as long; while others pass, with fewer that go together."""
+        gate, (first, trouble) = self._gate, failed[0]
+        if alone:
+            self._failed(first.lane, trouble, verdict, now)
+            return
+        others_pass = False
+        for cell, _ in failed:
+            lane = cell.lane
+            if lane.failing is None:
+                lane.failing = Failing(now)
+            others_pass = lane.failing.others_pass(answered=gate.answered, accepted=gate.accepted) or others_pass
+        delay_s = self._backoff.delay_s(trouble.attempts) if verdict.after_s is None else verdict.after_s
+        for cell, _ in failed:
+            if others_pass and not verdict.throttled:
+                _narrow(cell, len(failed))
+            self._lanes.retry(cell.lane, now + delay_s, asked=verdict.after_s is not None)
+
+    def _audit(self, cells: Sequence[Cell], verdicts: Sequence[Verdict | None]) -> None:
+        """What cannot be undone is written down: which records asked for it."""
+        if self._route is not Route.BULKDELETE:
+            return
+        taken = [cell for cell, verdict in zip(cells, verdicts, strict=True) if isinstance(verdict, Accepted)]
+        if taken:
+            positions = [position(delivery.ticket.record) for cell in taken for _, delivery, _ in cell.parts]
+            log.info("Pendo was asked to delete visitors, and agreed", visitors=len(taken), positions=positions)
+
+
+def _verdicts(cells: Sequence[Cell], answer: Answer, on_all: Verdict, status: int | str) -> list[Verdict | None]:
+    """The verdict on each; None where it is not known which of them are wrong."""
+    if not isinstance(on_all, Accepted):
+        undecided = len(cells) > 1 and (isinstance(on_all, Refused | OptedOut) or status in TOO_MUCH)
+        return [None if undecided else on_all] * len(cells)
+    named = [answer.refused.get(cell.id) for cell in cells]
+    untold = answer.failures > len(cells) - named.count(None)
+    if not untold:
+        return [refused or ACCEPTED for refused in named]
+    return [refused or (UNTOLD if named.count(None) == 1 else None) for refused in named]
+
+
+def _narrow(cell: Cell, ids: int) -> None:
+    """It goes with half as many next; when it was the only one, its deliveries go one at a time."""
+    lane = cell.lane
+    if ids == 1:
+        _go_alone(lane)
+        return
+    if lane.narrow is None:
+        lane.narrow = Narrow(ANY)
+    lane.narrow.ids = -(-ids // 2)
+
+
+def _go_alone(lane: Lane) -> None:
+    if lane.narrow is None:
+        lane.narrow = Narrow(ANY)
+    lane.narrow.alone = lane.in_flight

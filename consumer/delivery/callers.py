@@ -1,0 +1,128 @@
+"""The callers: the crew of a route whose calls carry many ids.
+
+Of each ready lane a cell is made, of many cells one call; its answer goes to the consequences. How long calls wait for
+each other is for `linger`, how many ids one carries for `batch`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from consumer.delivery.batch import Batch
+from consumer.delivery.call_consequences import CallConsequences
+from consumer.delivery.call_lanes import CallLanes
+from consumer.delivery.cells import Cell, Cells
+from consumer.delivery.crew import Crew
+from consumer.delivery.gate import Gate
+from consumer.delivery.lane import Delivery, Lane
+from consumer.delivery.memory import Memory
+from consumer.errors import UnreachableError
+from consumer.pendo.calls import Answer, Form
+from consumer.pendo.endpoints import Kind
+from consumer.pendo.requests import Route
+from consumer.pendo.verdicts import NO_ANSWER
+
+Call = Callable[[Kind, bytes], Awaitable[tuple[Answer, int]]]
+"""Makes a call about visitors or about accounts; raises `UnreachableError`."""
+
+MAX_CALLS: Final = 16
+"""Of one route at once: eight thousand ids, more than Pendo takes in the time that it takes."""
+MAX_DELIVERIES: Final = 2_000
+"""In one call: to put more together would keep the loop from its other work for too long."""
+
+
+class Callers(Crew[list[Cell]]):
+    """One route's callers."""
+
+    lanes: CallLanes
+    consequences: CallConsequences
+
+    def __init__(
+        self,
+        route: Route,
+        *,
+        gate: Gate,
+        lanes: CallLanes,
+        memory: Memory,
+        consequences: CallConsequences,
+        batch: Batch,
+        form: Form,
+        call: Call,
+    ) -> None:
+        super().__init__(route, gate=gate, lanes=lanes, memory=memory, consequences=consequences)
+        self._batch = batch
+        self._cells = Cells(form, memory, consequences.settle_suppressed)
+        self._form = form
+        self._call = call
+
+    def add(self, delivery: Delivery) -> None:
+        """Queue a delivery; with the first that is ready somebody begins to wait for more."""
+        if self.lanes.add(delivery) and len(self.lanes.ready) == 1 and self._idle and not self._at_limit:
+            self._wake_one()
+
+    async def _send_forever(self) -> None:
+        clock = self._loop.time
+        while True:
+            began = clock()
+            cells = self._take(began)
+            if cells is None:
+                await self._wait()
+                continue
+            body = self._form.body(cells[0].kind, [cell.element for cell in cells])
+            status: int | str
+            try:
+                answer, status = await self._call(cells[0].kind, body)
+            except UnreachableError as error:
+                answer, status = Answer(NO_ANSWER), error.kind
+            now = clock()
+            self._answered(status, now - began)
+            self.consequences.draw_call(cells, answer, status, began, now)
+            if self._stopping and not self.gate.in_flight:
+                self._quiet.set()
+
+    def _wait_s(self, now: float) -> float:
+        wait_s = super()._wait_s(now)
+        # A probe is to find out something, and waits for nobody.
+        return wait_s if wait_s or self.gate.probing else self.lanes.linger.wait_s(now, len(self.lanes.ready))
+
+    @property
+    def _turns(self) -> int:
+        return -(-len(self.lanes.ready) // self._batch.size)
+
+    def _judged(self) -> list[Cell] | None:
+        """The cells of the next call: of one kind, and no more than any of their lanes may go with."""
+        cells: list[Cell] = []
+        passed: list[Lane] = []
+        most = 1 if self.gate.probing else self._batch.size
+        looked = deliveries = 0
+        while len(cells) < most and looked < 2 * self._batch.size and deliveries < MAX_DELIVERIES:
+            lane = self._next_lane()
+            if lane is None:
+                break
+            looked += 1
+            if cells and not _fits(lane, cells):
+                passed.append(lane)
+                continue
+            deliveries += len(lane.queue)
+            cell = self._cells.of(lane)
+            if cell is None:
+                self.lanes.leave(lane, 0)
+                continue
+            cells.append(cell)
+            if lane.narrow is not None:
+                most = min(most, lane.narrow.ids)
+        self.lanes.put_back(passed)
+        self.lanes.linger.took(looked - len(passed))
+        if not cells and looked:
+            # All that was looked at was settled without a request; there may be more.
+            self._yield()
+        return cells or None
+
+    def _next_lane(self) -> Lane | None:
+        return self.lanes.take_probe(self.gate.chance) if self.gate.probing else self.lanes.take()
+
+
+def _fits(lane: Lane, cells: Sequence[Cell]) -> bool:
+    """Whether a lane may go in the same call."""
+    if lane.narrow is not None and lane.narrow.ids <= len(cells):
+        return False
+    return lane.key.startswith(cells[0].kind)
