@@ -57,6 +57,28 @@ def identify_events(n: int) -> Iterator[Produced]:
         yield _record(EventType.IDENTIFY, _padded(event))
 
 
+def state_events(n: int, visitors: int, *, groups: float = 0.2, seed: int = _SEED) -> Iterator[Produced]:
+    """Make n identify and group events of so many visitors, with six traits, of some 600 bytes.
+
+    Args:
+        n: How many.
+        visitors: Of whom.
+        groups: The share of groups, of five hundred accounts.
+        seed: Another one gives other events.
+    """
+    chance = random.Random(seed)  # noqa: S311 - likewise
+    for _ in range(n):
+        user = f"user-{chance.randrange(visitors):05}"
+        traits = dict(list(_traits(chance, user).items())[:6])
+        if chance.random() < groups:
+            event = _envelope("group", user, _message_id(chance), {"ip": "192.0.2.7"})
+            event |= {"groupId": f"account-{chance.randrange(500)}", "traits": traits}
+            yield _record(EventType.GROUP, event)
+        else:
+            event = _envelope("identify", user, _message_id(chance), {"ip": "192.0.2.7", "locale": "en-GB"})
+            yield _record(EventType.IDENTIFY, event | {"traits": traits})
+
+
 def page_events(n: int) -> Iterator[Produced]:
     """Make n page events of 1 KB: each becomes a track, and so its body is encoded anew."""
     chance = random.Random(_SEED)  # noqa: S311 - likewise

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from benchmarks import (
+    calls,
     chaos,
     crashes,
     engine,
@@ -98,6 +99,11 @@ async def _mapping(extent: Extent, say: Say) -> list[Figure]:
     return mapping.figures(await asyncio.to_thread(mapping.run, events, repeats, say))
 
 
+async def _calls(extent: Extent, say: Say) -> list[Figure]:
+    seconds, backlog = max(2.0, calls.SECONDS * extent.scale), extent.of(calls.BACKLOG)
+    return calls.figures(await calls.run(seconds, backlog, say))
+
+
 async def _uniform(extent: Extent, say: Say) -> list[Figure]:
     return throughput.uniform_figures(await throughput.run(extent.of(throughput.UNIFORM_EVENTS), 0.0, say))
 
@@ -141,6 +147,7 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
     "cpu": _cpu,
     "engine": _engine,
     "mapping": _mapping,
+    "calls": _calls,
     "fuzz": _fuzz,
     "uniform": _uniform,
     "zipf": _zipf,

@@ -22,12 +22,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of traffic and faults; without it a new one, which is printed")
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--rate", type=int, default=1000, help="events produced a second, about")
+    parser.add_argument("--by-calls", action="store_true", help="all routes at once: state goes to the Metadata API")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     # What the harness's own Kafka clients have to say of a broker that is away is no news.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     seed = random.SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
-    options = Options(events=arguments.events, seed=seed, processes=arguments.processes, rate=arguments.rate)
+    options = Options(
+        events=arguments.events,
+        seed=seed,
+        processes=arguments.processes,
+        rate=arguments.rate,
+        by_calls=arguments.by_calls,
+    )
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     sys.stderr.write(f"seed {seed}, {options.rounds} rounds of faults, logs in {folder}\n")
     findings = judge(uvloop.run(chaos(options, folder)))

@@ -10,9 +10,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.chaos.findings import Findings
-from tests.chaos.log import GONE, NO_MESSAGE, NOBODY, OK, STATES, Fault, FaultKind, Kind, Produced, Request, Requests
+from tests.chaos.log import (
+    GONE,
+    NO_MESSAGE,
+    NOBODY,
+    OK,
+    STATES,
+    Fault,
+    FaultKind,
+    Kind,
+    Lane,
+    Produced,
+    Request,
+    Requests,
+)
 from tests.chaos.schedule import REQUEST_TIMEOUT_S
-from tests.chaos.traffic import fields_digest, mask_names, traits_of, worth_of
+from tests.chaos.traffic import fields_digest, mask_names, traits_of
 
 TIMER_S: Final = 0.2
 """An answer that comes so shortly before the client's deadline may come after it, on a busy machine."""
@@ -95,7 +108,7 @@ class Acceptances:
         if not produced.mask[message] or not self.superseded(message, produced.mask[message]):
             return False
         is_group = produced.kind[message] == Kind.GROUP
-        return not is_group or (produced.visitor[message], produced.account[message]) in self.pairs
+        return not is_group or produced.by_calls or (produced.visitor[message], produced.account[message]) in self.pairs
 
 
 class Walk:
@@ -110,8 +123,8 @@ class Walk:
         self._produced = produced
         self._requests = requests
         self._findings = findings
-        # By visitor and sender: the latest end of a request that had one.
-        self._busy: dict[tuple[int, int], tuple[float, int]] = {}
+        # By lane and sender: the latest end of a request that had one, its arrival and its message.
+        self._busy: dict[tuple[tuple[Lane, int], int], tuple[float, float, int]] = {}
         self._sent: dict[int, tuple[int, int]] = {}
         self._freezes: dict[int, list[tuple[float, float]]] = defaultdict(list)
         for fault in faults:
@@ -145,16 +158,17 @@ class Walk:
         """A process has one request of a visitor on the wire; how one that the client gave up ended is not known."""
         if request.status == GONE:
             return
-        lane = self._produced.visitor[request.message], request.sender
-        busy_until_s, other = self._busy.get(lane, (0.0, 0))
-        if request.arrived_s < busy_until_s:
+        lane = self._produced.lane(request.message), request.sender
+        busy_until_s, arrived_s, other = self._busy.get(lane, (0.0, 0.0, 0))
+        # What arrived at the very same moment came in the same call.
+        if arrived_s != request.arrived_s < busy_until_s:
             self._findings.problem("overlap in a lane", f"messages {other} and {request.message} of one process")
-        self._busy[lane] = max((busy_until_s, other), (request.ended_s, request.message))
+        self._busy[lane] = max((busy_until_s, arrived_s, other), (request.ended_s, request.arrived_s, request.message))
 
     def _check_payload(self, request: Request) -> None:
         message = request.message
         wanted = self._produced.mask[message]
-        _, fields = fields_digest(traits_of(message, request.mask))
+        _, fields = fields_digest(traits_of(self._produced.worth(message), request.mask))
         if request.digest != self._produced.digest[message] or request.mask & ~wanted or request.fields != fields:
             self._findings.problem("wrong payload", f"message {message}")
         elif request.mask != wanted:
@@ -174,8 +188,8 @@ class Walk:
             newest, worth = sent.get(key, (MS_MANY, 0))
             if newest <= time:
                 # An answer that it cannot have seen tells it nothing.
-                sent[key] = (time, worth_of(message)) if self._seen(request) else (newest, worth)
-            elif request.status == OK and worth != worth_of(message):
+                sent[key] = (time, self._produced.worth(message)) if self._seen(request) else (newest, worth)
+            elif request.status == OK and worth != self._produced.worth(message):
                 self.older_after_newer += 1
 
     def _seen(self, request: Request) -> bool:

@@ -13,6 +13,7 @@ import random
 import signal
 from asyncio import Transport
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Final, cast
@@ -21,7 +22,7 @@ import orjson
 import uvloop
 
 from tests.chaos.log import GONE, NO_MESSAGE, NOBODY, OK, RESET, FaultKind, Request
-from tests.chaos.traffic import POISON_EVENT, canonical, fields_digest, message_number
+from tests.chaos.traffic import FOREIGN, POISON_EVENT, WRONG, N, canonical, fields_digest, message_number
 
 _MEDIAN_S: Final = 0.05
 _SIGMA: Final = 0.85
@@ -90,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._seen: dict[str, Any] | None = None
+        self._seen: _Seen | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where answers go."""
@@ -128,22 +129,34 @@ class Connection(asyncio.Protocol):
 
     def _answer(self) -> None:
         status, applied = self._endpoint.status()
-        if self._seen is not None and self._seen["poison"] and applied:
+        seen = self._seen
+        if seen is not None and applied and seen.refused_whole:
             status, applied = _REFUSED, False
         self._end(status, applied=applied)
-        if self._transport is None:
+        if self._transport is None or seen is None:
             return
         if status == RESET:
             self._transport.abort()
         else:
-            self._write(status, b"")
+            self._write(status, seen.answer if status == OK else b"")
 
     def _end(self, status: int, *, applied: bool) -> None:
         seen, self._seen, self._timer = self._seen, None, None
         if seen is None:
             return
-        del seen["poison"]
-        self._endpoint.write(Request(status=status, ended_s=monotonic(), applied=applied, **seen))
+        ended_s = monotonic()
+        for row in seen.rows:
+            refused = row["message"] in seen.refused
+            self._endpoint.write(
+                Request(
+                    status=_REFUSED if refused and status == OK else status,
+                    ended_s=ended_s,
+                    applied=applied and not refused,
+                    sender=seen.sender,
+                    arrived_s=seen.arrived_s,
+                    **row,
+                )
+            )
 
     def _write(self, status: int, body: bytes) -> None:
         if self._transport is not None:
@@ -160,29 +173,86 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-def _read(path: str, body: bytes) -> dict[str, Any]:
-    """What the log keeps of a request, but for its end; a body that is none of ours has a message that nobody sent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A request, as far as the log keeps it.
+
+    Attributes:
+        sender: Which process sent it.
+        arrived_s: Monotonic clock.
+        rows: For each message that it carries what the log keeps of it.
+        refused_whole: Whether Pendo refuses all of it.
+        refused: Messages that Pendo refuses, of a call that it takes.
+        answer: The body of the answer, when it is taken.
+    """
+
+    sender: int
+    arrived_s: float
+    rows: list[dict[str, Any]]
+    refused_whole: bool = False
+    refused: frozenset[int] = frozenset()
+    answer: bytes = b""
+
+
+def _read(path: str, body: bytes) -> _Seen:
+    """Read a request; a body that is none of ours has a message that nobody sent."""
     arrived_s = monotonic()
-    first = path.split("/", 2)[1]
+    first, _, rest = path[1:].partition("/")
     sender = int(first[1:]) if first[:1] == "p" and first[1:].isdigit() else NOBODY
     try:
-        event = orjson.loads(body)
-        message = message_number(event["messageId"])
-        traits = event.pop("traits", None) if event["type"] in {"identify", "group"} else None
-        mask, fields = fields_digest(traits or {})
-        poison = event.get("event") == POISON_EVENT
-        digest = canonical(event)
+        content = orjson.loads(body)
+        if rest.startswith("api/v1/metadata/"):
+            return _read_call(content, rest.split("/")[3], sender, arrived_s)
+        read = _read_track if rest == "data/track" else _read_event
+        rows, poison = [read(content)], content.get("event") == POISON_EVENT
     except (ValueError, KeyError, AttributeError, TypeError):
-        message, mask, fields, poison, digest = None, 0, 0, False, 0
-    return {
-        "message": NO_MESSAGE if message is None else message,
-        "sender": sender,
-        "arrived_s": arrived_s,
-        "digest": digest,
-        "fields": fields,
-        "mask": mask,
-        "poison": poison,
-    }
+        rows, poison = [_row(None)], False
+    return _Seen(sender=sender, arrived_s=arrived_s, rows=rows, refused_whole=poison)
+
+
+def _row(message: int | None, digest: int = 0, mask: int = 0, fields: int = 0) -> dict[str, Any]:
+    return {"message": NO_MESSAGE if message is None else message, "digest": digest, "mask": mask, "fields": fields}
+
+
+def _read_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Of the Segment endpoint."""
+    message = message_number(event["messageId"])
+    traits = event.pop("traits", None) if event["type"] in {"identify", "group"} else None
+    return _row(message, canonical(event), *fields_digest(traits or {}))
+
+
+def _read_track(event: dict[str, Any]) -> dict[str, Any]:
+    """Of the Track Events API."""
+    return _row(event["properties"][N], canonical(event))
+
+
+def _read_call(elements: list[dict[str, Any]], kind: str, sender: int, arrived_s: float) -> _Seen:
+    """Of the Metadata API: each value tells which message it is from; together they may be several messages'."""
+    rows: list[dict[str, Any]] = []
+    errors: list[str] = []
+    refused: set[int] = set()
+    for element in elements:
+        by_message: dict[int, dict[str, str]] = {}
+        for name, value in element["values"].items():
+            by_message.setdefault(int(value.rpartition("-")[2]), {})[name] = value
+        wrong = WRONG in element["values"]
+        for message, values in by_message.items():
+            rows.append(_row(message, 0, *fields_digest(values)))
+            if wrong:
+                refused.add(message)
+        if wrong:
+            errors.append(element[f"{kind}Id"])
+    answer = {"total": len(elements), "updated": len(elements) - len(errors), "failed": len(errors)}
+    listed = orjson.dumps(answer | {"errors": [{"id": id_} for id_ in errors]} if errors else answer)
+    whole = any(row["mask"] & FOREIGN and row["message"] % 2 for row in rows)
+    return _Seen(
+        sender=sender,
+        arrived_s=arrived_s,
+        rows=rows,
+        refused_whole=whole,
+        refused=frozenset(refused),
+        answer=listed,
+    )
 
 
 async def _serve(path: Path, seed: int) -> None:

@@ -24,6 +24,10 @@ OK: Final = 200
 _REQUEST: Final = Struct("<IHHddIIHB")
 
 
+SAME_VALUES: Final = 64
+"""So many messages in a row carry the same values, so that some groups of an account are equal."""
+
+
 class Kind(IntEnum):
     """What a record is, and so what should become of it."""
 
@@ -36,18 +40,33 @@ class Kind(IntEnum):
     TOMBSTONE = 6
     ANONYMOUS = 7
     FILTERED = 8
+    WRONG = 9
 
 
 FACTS: Final = frozenset({Kind.TRACK, Kind.PAGE})
 STATES: Final = frozenset({Kind.IDENTIFY, Kind.GROUP})
-LETTER_REASONS: Final = {Kind.POISON: "refused", Kind.BROKEN: "undecodable"}
+LETTER_REASONS: Final = {Kind.POISON: "refused", Kind.BROKEN: "undecodable", Kind.WRONG: "refused"}
 SILENT: Final = frozenset({Kind.TOMBSTONE, Kind.ANONYMOUS, Kind.FILTERED})
+
+
+class Lane(IntEnum):
+    """Whose queue a record stands in, by route."""
+
+    VISITOR = 0
+    """Of the Segment endpoint; without calls of everything."""
+    FACTS = 1
+    """A visitor's, of the Track Events API."""
+    STATE = 2
+    """A visitor's, of the Metadata API."""
+    ACCOUNT = 3
+    """An account's there: its groups come from the partitions of many visitors, in no order of offsets."""
 
 
 class Produced:
     """Every record by its number, in the order in which it was sent to Kafka.
 
     Attributes:
+        by_calls: Whether state goes in calls: then its values tell which record they are from, and no group links.
         kind: See `Kind`.
         message: The number of the first record with this messageId: its own, or for a repeat an earlier one.
         visitor: Whose it is; the record's key.
@@ -58,7 +77,8 @@ class Produced:
         partition: Where the record lies; likewise `offset`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_calls: bool = False) -> None:
+        self.by_calls = by_calls
         self.kind = array("B")
         self.message = array("I")
         self.visitor = array("I")
@@ -96,6 +116,22 @@ class Produced:
         self.partition.append(0)
         self.offset.append(-1)
         return number
+
+    def lane(self, number: int) -> tuple[Lane, int]:
+        """Which queue a record stands in: which, and whose."""
+        if not self.by_calls or self.kind[number] == Kind.PAGE:
+            return Lane.VISITOR, self.visitor[number]
+        match self.kind[number]:
+            case Kind.GROUP:
+                return Lane.ACCOUNT, self.account[number]
+            case Kind.IDENTIFY | Kind.WRONG:
+                return Lane.STATE, self.visitor[number]
+            case _:
+                return Lane.FACTS, self.visitor[number]
+
+    def worth(self, message: int) -> int:
+        """What the values of a message's traits are made of; without calls neighbours have the same."""
+        return message if self.by_calls else message // SAME_VALUES
 
     def acknowledged(self, number: int, partition: int, offset: int) -> None:
         """Note where a record lies."""

@@ -25,7 +25,7 @@ _GRACE_S: Final = SHUTDOWN_S + 10.0
 _SCRAPE_S: Final = 2.0
 _EXIT_S: Final = 60.0
 _UNACCOUNTED: Final = "pendo_consumer_events_unaccounted "
-_IN_FLIGHT: Final = 'pendo_consumer_requests_in_flight{route="segmentio"} '
+_IN_FLIGHT: Final = "pendo_consumer_requests_in_flight{"
 _LOOK_S: Final = 0.05
 _RELEASED: Final = "pendo_consumer_events_released_total "
 
@@ -129,7 +129,7 @@ class Members:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SCRAPE_S)) as session:
             while monotonic() < deadline:
                 text = await _metrics_of(session, member)
-                if text is not None and _metric(text, _IN_FLIGHT) > 0:
+                if text is not None and _sum(text, _IN_FLIGHT) > 0:
                     return
                 await asyncio.sleep(_LOOK_S)
 
@@ -179,6 +179,7 @@ class Members:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENDO_CONSUMER_")}
         own = {
             "PENDO__DATA_URL": f"{self.pendo_url}/p{number}",
+            "PENDO__API_URL": f"{self.pendo_url}/p{number}",
             "HTTP__PORT": str(port),
         }
         settings = {f"PENDO_CONSUMER_{name}": value for name, value in (*self.settings.items(), *own.items())}
@@ -200,3 +201,8 @@ def _metric(text: str, name: str) -> float:
         if line.startswith(name):
             return float(line.removeprefix(name))
     return nan
+
+
+def _sum(text: str, name: str) -> float:
+    """The metric's values over all its labels."""
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))

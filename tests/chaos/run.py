@@ -36,6 +36,13 @@ _HIT_S: Final = 5.0
 """How long a kill or a freeze waits for a request that it can hit."""
 _START_S: Final = 20.0
 _JOIN_S: Final = 3.0
+_BY_CALLS: Final = {
+    "ROUTES__IDENTIFY": "metadata",
+    "ROUTES__GROUP": "metadata",
+    "ROUTES__TRACK": "track",
+    "PENDO__INTEGRATION_KEY": "chaos-integration-key",
+    "PENDO__TRACK_EVENT_SECRET": "chaos-secret",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,8 @@ class Options:
         processes: In the group.
         partitions: Of the topic.
         rate: Records a second, about: it is slowed down so that whole rounds of faults fit in.
+        by_calls: Whether all routes are in use: state goes to the Metadata API, tracks to the Track Events API, pages
+            to the Segment endpoint.
     """
 
     events: int
@@ -55,6 +64,7 @@ class Options:
     processes: int = 3
     partitions: int = 8
     rate: int = 1000
+    by_calls: bool = False
 
     @property
     def rounds(self) -> int:
@@ -68,7 +78,8 @@ class Run:
     def __init__(self, options: Options, broker: ApacheKafka, members: Members, session: aiohttp.ClientSession) -> None:
         self.members = members
         self.faults: list[Fault] = []
-        self.traffic = Traffic(options.events, options.seed, int(time() * 1000) - options.events)
+        base_ms = int(time() * 1000) - options.events
+        self.traffic = Traffic(options.events, options.seed, base_ms, by_calls=options.by_calls)
         self._options = options
         self._broker = broker
         self._session = session
@@ -233,7 +244,7 @@ async def chaos(options: Options, folder: Path) -> Evidence:
         await broker.create_topics([TOPIC], options.partitions)
         await broker.create_topics([DEAD_LETTERS], DEAD_LETTER_PARTITIONS)
         async with _endpoint(log_path, options.seed) as (url, end_endpoint):
-            members = Members(_settings(broker.bootstrap), url, folder)
+            members = Members(_settings(broker.bootstrap, by_calls=options.by_calls), url, folder)
             run = Run(options, broker, members, session)
             try:
                 await run.play()
@@ -260,9 +271,9 @@ async def _endpoint(log_path: Path, seed: int) -> AsyncIterator[tuple[str, Calla
         await end()
 
 
-def _settings(bootstrap: str) -> dict[str, str]:
-    """The service's settings: the defaults, but for times that would make a run long."""
-    return {
+def _settings(bootstrap: str, *, by_calls: bool) -> dict[str, str]:
+    """The service's settings: the defaults, but for times that would make a run long, and the routes."""
+    return (_BY_CALLS if by_calls else {}) | {
         "KAFKA__BOOTSTRAP_SERVERS": bootstrap,
         "KAFKA__TOPICS": TOPIC,
         "KAFKA__GROUP_ID": GROUP,
@@ -270,6 +281,7 @@ def _settings(bootstrap: str) -> dict[str, str]:
         "DEAD_LETTER__TOPIC": DEAD_LETTERS,
         "PENDO__API_KEY": "chaos-key",
         "DELIVERY__REQUEST_TIMEOUT_S": str(REQUEST_TIMEOUT_S),
+        "DELIVERY__METADATA_TIMEOUT_S": str(REQUEST_TIMEOUT_S),
         "DELIVERY__MAX_RETRY_DELAY_S": "5",
         "DELIVERY__SHUTDOWN_TIMEOUT_S": str(SHUTDOWN_S),
         "HTTP__HOST": "127.0.0.1",

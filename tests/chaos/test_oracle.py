@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos import traffic
+from tests.chaos import log
 from tests.chaos.log import (
     GONE,
     NOBODY,
@@ -27,7 +27,7 @@ ODD = [Kind.POISON, Kind.BROKEN, Kind.TOMBSTONE, Kind.ANONYMOUS, Kind.FILTERED]
 
 
 def _request(message: int, at_s: float, *, sender: int = 0, mask: int = 0, **changed: float) -> Request:
-    _, fields = fields_digest(traits_of(message, mask))
+    _, fields = fields_digest(traits_of(message // log.SAME_VALUES, mask))
     request = Request(message, sender, OK, at_s, at_s + 0.05, message, fields, mask, applied=True)
     return replace(request, **changed)  # type: ignore[arg-type]
 
@@ -347,7 +347,7 @@ def test_an_older_state_after_a_newer_one_is_found_once_newest_wins(
 
     The same values may: groups of one account with equal traits go side by side.
     """
-    monkeypatch.setattr(traffic, "_SAME_VALUES", 1000 if same else 1)
+    monkeypatch.setattr(log, "SAME_VALUES", 1000 if same else 1)
     story = Story()
     story.requests[40], story.requests[41] = (
         _request(40, 4.2, sender=1, mask=0b1),
@@ -358,7 +358,7 @@ def test_an_older_state_after_a_newer_one_is_found_once_newest_wins(
 
 def test_an_answer_that_came_while_its_sender_was_frozen_tells_it_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it wakes up its own deadline is over: it does not know that the newer state was accepted."""
-    monkeypatch.setattr(traffic, "_SAME_VALUES", 1)
+    monkeypatch.setattr(log, "SAME_VALUES", 1)
     story = Story()
     story.requests[40], story.requests[41] = (
         _request(40, 4.2, sender=1, mask=0b1),
@@ -408,3 +408,86 @@ def test_silence_during_an_outage_is_no_lack_of_progress() -> None:
     outage = Fault(kind=FaultKind.OUTAGE, began_s=5.0, ended_s=36.0)
     story.changes["faults"] = [story.kill, outage]
     assert story.problems() == set()
+
+
+class CallStory:
+    """An honest run by calls: two identifies of one visitor in one call, the later one's fields over the earlier's.
+
+    Records: 0 and 1 identifies, 2 a wrong one, 3 a group, 4 a track of the Track Events API.
+    """
+
+    def __init__(self) -> None:
+        self.produced = Produced(by_calls=True)
+        for number, (kind, mask) in enumerate(
+            [(Kind.IDENTIFY, 0b11), (Kind.IDENTIFY, 0b1), (Kind.WRONG, 0), (Kind.GROUP, 0b1), (Kind.TRACK, 0)]
+        ):
+            self.produced.add(kind, visitor=1, time=number, account=7, mask=mask, digest=0)
+            self.produced.acknowledged(number, 0, number)
+        self.requests = {number: self.row(number, 1.0) for number in (1, 3, 4)}
+        self.requests[0] = self.row(0, 1.0, mask=0b10)
+        self.letters = [Letter(0, 2, "refused")]
+
+    def row(self, message: int, at_s: float, *, mask: int | None = None) -> Request:
+        """What a call, or a request, carries of one message."""
+        mask = self.produced.mask[message] if mask is None else mask
+        _, fields = fields_digest(traits_of(message, mask))
+        return Request(message, 1, OK, at_s, at_s + 0.5, 0, fields, mask, applied=True)
+
+    def problems(self) -> set[str]:
+        """What the oracle finds, but for the lack of faults."""
+        evidence = Evidence(
+            produced=self.produced,
+            requests=Requests(b"".join(request.pack() for request in self.requests.values())),
+            letters=self.letters,
+            faults=[],
+            committed={0: 5},
+            ends={0: 5},
+            exits={1: 0},
+            scrapes=1,
+            fresh=[4],
+            wanted=(),
+        )
+        return set(judge(evidence).problems) - {"proves nothing"}
+
+
+def test_an_honest_run_by_calls_passes() -> None:
+    """Side by side in one call is no overlap, and what a newer event wrote over need not have gone out."""
+    assert CallStory().problems() == set()
+
+
+def _lose_one_of_a_call(story: CallStory) -> None:
+    del story.requests[1]
+
+
+def _write_the_older_later(story: CallStory) -> None:
+    story.requests[0] = story.row(0, 9.0)
+    story.requests[5] = story.row(0, 9.5, mask=0b10)
+
+
+def _call_beside_a_call(story: CallStory) -> None:
+    story.requests[1] = story.row(1, 1.2)
+
+
+def _take_what_is_wrong(story: CallStory) -> None:
+    story.requests[2] = story.row(2, 3.0)
+
+
+def _mix_up_values(story: CallStory) -> None:
+    story.requests[3] = replace(story.requests[3], fields=1)
+
+
+@pytest.mark.parametrize(
+    ("forge", "found"),
+    [
+        (_lose_one_of_a_call, "lost"),
+        (_write_the_older_later, "newest does not win"),
+        (_call_beside_a_call, "overlap in a lane"),
+        (_take_what_is_wrong, "poison accepted"),
+        (_mix_up_values, "wrong payload"),
+    ],
+)
+def test_each_forgery_of_a_run_by_calls_is_found(forge: Callable[[CallStory], None], found: str) -> None:
+    """And nothing else hides it."""
+    story = CallStory()
+    forge(story)
+    assert found in story.problems()

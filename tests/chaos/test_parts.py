@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from io import BytesIO
 from itertools import pairwise
@@ -70,14 +70,15 @@ def test_every_kind_of_fault_comes_once_a_round_in_its_round() -> None:
         assert all(a.at_s + a.lasts_s < b.at_s for a, b in pairwise(line))
 
 
-def test_the_traffic_holds_every_kind_and_repeats_what_it_repeats() -> None:
+@pytest.mark.parametrize("by_calls", [False, True])
+def test_the_traffic_holds_every_kind_and_repeats_what_it_repeats(*, by_calls: bool) -> None:
     """A record's value is what its kind says; a repeat has the very bytes of the first."""
-    traffic = Traffic(3000, SEED, 1_700_000_000_000)
+    traffic = Traffic(3000, SEED, 1_700_000_000_000, by_calls=by_calls)
     values = [traffic.next()[2] for _ in range(3000)]
     produced = traffic.produced
     kinds = Counter(map(Kind, produced.kind))
-    assert set(kinds) == set(Kind)
-    assert kinds[Kind.TRACK] > 1000
+    assert set(kinds) == set(Kind) - ({Kind.WRONG} if not by_calls else set())
+    assert kinds[Kind.TRACK] > 500
     repeats = [number for number, message in enumerate(produced.message) if message != number]
     assert len(repeats) > 20
     assert all(values[number] == values[produced.message[number]] for number in repeats)
@@ -88,7 +89,7 @@ def test_the_traffic_holds_every_kind_and_repeats_what_it_repeats() -> None:
 
 async def test_an_accepted_event_is_logged_with_its_sender_and_digests() -> None:
     """Traits apart from the rest, so that the oracle can tell which are missing."""
-    traits = traits_of(9, 0b11)
+    traits = traits_of(0, 0b11)
     event = {"type": "identify", "messageId": "chaos-9", "userId": "v", "traits": traits | {"odd": 1}}
     status, _, request = await _seen(set(), event)
     assert (status, request.status, request.applied) == (200, 200, True)
@@ -105,6 +106,45 @@ async def test_poison_is_refused_and_what_is_none_of_ours_is_logged_as_such() ->
     assert (status, request.status, request.applied) == (400, 400, False)
     _, _, request = await _seen(set(), b"no json")
     assert request.message == NO_MESSAGE
+
+
+async def _calls(elements: Sequence[Mapping[str, object]]) -> tuple[int, bytes, dict[int, Request]]:
+    """The answer to a call about visitors, and what the log keeps of each message that it carries."""
+    log = BytesIO()
+    async with _serving(Endpoint(log, SEED)) as url, aiohttp.ClientSession() as session:
+        path = f"{url}/p7/api/v1/metadata/visitor/agent/value?create=true"
+        async with session.post(path, data=orjson.dumps(elements)) as answer:
+            body = await answer.read()
+    return answer.status, body, {request.message: request for request in Requests(log.getvalue())}
+
+
+async def test_a_call_is_logged_by_the_messages_that_its_values_are_from() -> None:
+    """Each with its own fields, all with the call's times; of a visitor with something wrong nothing is taken."""
+    good = {"visitorId": "v", "values": traits_of(4, 0b10) | traits_of(6, 0b1)}
+    bad = {"visitorId": "w", "values": {"wrong": "wrong-8", **traits_of(9, 0b1)}}
+    status, body, rows = await _calls([good, bad])
+    assert status == 200
+    assert orjson.loads(body) == {"total": 2, "updated": 1, "failed": 1, "errors": [{"id": "w"}]}
+    assert {message: (row.mask, row.applied) for message, row in rows.items()} == {
+        4: (0b10, True),
+        6: (0b1, True),
+        8: (FOREIGN, False),
+        9: (0b1, False),
+    }
+    assert len({(row.arrived_s, row.ended_s) for row in rows.values()}) == 1
+    status, _, rows = await _calls([good, {"visitorId": "w", "values": {"wrong": "wrong-7"}}])
+    assert status == 400
+    assert not any(row.applied for row in rows.values())
+
+
+async def test_an_event_of_the_track_events_api_is_known_by_its_property() -> None:
+    """It carries no messageId."""
+    log = BytesIO()
+    event = {"type": "track", "event": "Clicked", "visitorId": "v", "properties": {"n": 5}}
+    async with _serving(Endpoint(log, SEED)) as url, aiohttp.ClientSession() as session:
+        await session.post(f"{url}/p7/data/track", data=orjson.dumps(event))
+    (request,) = Requests(log.getvalue())
+    assert (request.message, request.digest, request.applied) == (5, canonical(event), True)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,14 @@ from tests.chaos.log import Kind, Produced
 
 POISON_EVENT: Final = "Poisonous Thing Done"
 """Pendo's side refuses events of this name for good."""
+WRONG: Final = "wrong"
+"""Pendo's side refuses a visitor with a trait of this name, and every other time the whole call that carries it."""
 TRAITS: Final = ("plan", "seats", "role", "city", "score", "level", "tier", "colour")
 FOREIGN: Final = 1 << 15
 """In a mask: a trait that nobody produced."""
 ALL_TRAITS: Final = (1 << len(TRAITS)) - 1
+N: Final = "n"
+"""The property that carries a track event's number: the Track Events API has no place for a messageId."""
 PREFIX: Final = "chaos-"
 
 _WEIGHTS: Final = {
@@ -36,6 +40,8 @@ _WEIGHTS: Final = {
     Kind.ANONYMOUS: 20,
     Kind.FILTERED: 10,
 }
+_BY_CALLS: Final = _WEIGHTS | {Kind.TRACK: 300, Kind.IDENTIFY: 280, Kind.GROUP: 170, Kind.WRONG: 5}
+"""More state, since many writes share a call; some of it wrong, so that calls are taken apart."""
 _REPEAT_SHARE: Final = 0.02
 _LATE_SHARE: Final = 0.1
 _LATE_BY: Final = 5_000
@@ -43,8 +49,6 @@ _LATE_BY: Final = 5_000
 _HOT_SHARE: Final = 0.05
 _HOT_VISITORS: Final = 10
 _ACCOUNTS: Final = 200
-_SAME_VALUES: Final = 64
-"""So many messages in a row carry the same values, so that some groups of an account are equal."""
 _RECENT: Final = 200
 
 Message = dict[str, Any]
@@ -69,14 +73,9 @@ def fields_digest(traits: Mapping[str, object]) -> tuple[int, int]:
     return mask, total & 0xFFFFFFFF
 
 
-def worth_of(message: int) -> int:
-    """What the values of a message's traits are made of; neighbours have the same."""
-    return message // _SAME_VALUES
-
-
-def traits_of(message: int, mask: int) -> dict[str, str]:
-    """The traits that a message carries."""
-    return {name: f"{name}-{worth_of(message)}" for bit, name in enumerate(TRAITS) if mask >> bit & 1}
+def traits_of(worth: int, mask: int) -> dict[str, str]:
+    """The traits that a message of such values carries."""
+    return {name: f"{name}-{worth}" for bit, name in enumerate(TRAITS) if mask >> bit & 1}
 
 
 def message_number(message_id: object) -> int | None:
@@ -89,14 +88,15 @@ def message_number(message_id: object) -> int | None:
 class Traffic:
     """Makes records, and notes in `produced` what should become of each."""
 
-    def __init__(self, events: int, seed: int, base_ms: int) -> None:
-        self.produced = Produced()
+    def __init__(self, events: int, seed: int, base_ms: int, *, by_calls: bool = False) -> None:
+        self.produced = Produced(by_calls=by_calls)
         self._random = random.Random(seed)
         self._visitors = max(100, min(5000, events // 20))
         self._base_ms = base_ms
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=_RECENT)
-        self._kinds = list(_WEIGHTS)
-        self._weights = list(_WEIGHTS.values())
+        weights = _BY_CALLS if by_calls else _WEIGHTS
+        self._kinds = list(weights)
+        self._weights = list(weights.values())
 
     def next(self) -> tuple[int, bytes, bytes | None]:
         """One more record: its number, key and value."""
@@ -132,14 +132,24 @@ class Traffic:
         mask = self._random.choice((ALL_TRAITS, 0b1111, 0b11, 0b10100000)) if kind in (Kind.IDENTIFY, Kind.GROUP) else 0
         event = self._event(kind, number, visitor, time, account, mask)
         value = _value(kind, event, number)
-        digest = canonical(_expected(kind, event))
+        digest = self._digest(kind, event, at_ms=self._base_ms + time)
         self.produced.add(kind, visitor=visitor, time=time, account=account, mask=mask, digest=digest)
         if kind in (Kind.TRACK, Kind.PAGE, Kind.IDENTIFY, Kind.GROUP) and value is not None:
             self._recent.append((number, value))
         return number, _key(visitor), value
 
+    def _digest(self, kind: Kind, event: Message, at_ms: int) -> int:
+        """Of what should reach Pendo; of state in calls only the traits do, which are compared one by one."""
+        if not self.produced.by_calls or kind is Kind.PAGE:
+            return canonical(_expected(kind, event))
+        if event["type"] != "track":
+            return 0
+        names = {"type": "track", "event": event["event"], "visitorId": event.get("userId"), "timestamp": at_ms}
+        return canonical({**names, "properties": event["properties"], "context": {}})
+
     def _event(self, kind: Kind, number: int, visitor: int, time: int, account: int, mask: int) -> Message:
         at_ms = self._base_ms + time
+        traits = traits_of(self.produced.worth(number), mask)
         event: Message = {
             "type": "track",
             "messageId": f"{PREFIX}{number}",
@@ -154,16 +164,22 @@ class Traffic:
             event["integrations"] = {"All": False}
         match kind:
             case Kind.IDENTIFY:
-                event |= {"type": "identify", "traits": traits_of(number, mask)}
+                event |= {"type": "identify", "traits": traits}
+            case Kind.WRONG:
+                event |= {"type": "identify", "traits": {WRONG: f"{WRONG}-{number}"}}
             case Kind.GROUP:
-                event |= {"type": "group", "groupId": f"account-{account}", "traits": traits_of(number, mask)}
+                event |= {
+                    "type": "group",
+                    "groupId": f"account-{account}",
+                    "traits": traits_of(self.produced.worth(number), mask),
+                }
             case Kind.PAGE:
                 properties = {"url": f"https://example.com/{number}"}
                 event |= {"type": "page", "name": "Docs", "category": None, "properties": properties}
             case Kind.POISON:
-                event |= {"event": POISON_EVENT, "properties": {"n": number}}
+                event |= {"event": POISON_EVENT, "properties": {N: number}}
             case _:
-                event |= {"event": "Report Exported", "properties": {"n": number, "format": "pdf"}}
+                event |= {"event": "Report Exported", "properties": {N: number, "format": "pdf"}}
         return event
 
 
