@@ -22,6 +22,7 @@ from consumer.mapping.router import Router
 from consumer.mapping.rules.compiled import compile_rules
 from consumer.mapping.rules.file import parse_rules
 from consumer.outcomes import Outcome, Reason
+from consumer.pendo.calls import body_of
 from consumer.segment.decode import decode
 from consumer.segment.events import Event
 
@@ -62,6 +63,10 @@ _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
         "segment": {"anonymous": "visitor"},
     },
     "unchanged not sent": {"delivery": {"suppress_unchanged": True}},
+    "metadata, bulkdelete": {
+        "routes": {"identify": "metadata", "group": "metadata", "delete": "bulkdelete"},
+        "delivery": {"suppress_unchanged": True},
+    },
 }
 _NAMING: Final[dict[str, Any]] = {
     "only": [{"types": ["track", "page"]}, {"traits": {"email": "*"}}],
@@ -129,8 +134,8 @@ def _end(element: object, routers: Sequence[Router], found: Fuzz) -> None:
         if isinstance(mapped, Ended):
             found.ends[_named(mapped)] += 1
             continue
-        if not isinstance(orjson.loads(mapped.body), dict):
-            raise TypeError("the body is no JSON object")
+        if not isinstance(orjson.loads(body_of(mapped.route, mapped.lane, mapped.body)), dict | list):
+            raise TypeError("the body is no JSON object and no list")
         found.ends["request"] += 1
 
 
@@ -190,7 +195,8 @@ def figures(found: Fuzz) -> list[Figure]:
     return [
         Figure(
             what="fuzzed events: exceptions; each is a request or a reason",
-            case=f"{found.events:,} events through {found.routers} routers: 4 settings of routes, 4 sets of rules",
+            case=f"{found.events:,} events through {found.routers} routers: "
+            f"{len(_SETTINGS)} settings of routes, {len(_RULES)} sets of rules",
             aim="0",
             value=f"{found.exceptions:,}",
             met=not found.exceptions,

@@ -5,11 +5,13 @@ Settings go in, findings come out; nothing is written, created, sent to Pendo as
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
+import orjson
 from yarl import URL
 
-from consumer.config.settings import CREDENTIALS, Settings
+from consumer.config.settings import CREDENTIALS, PendoSettings, Settings
 from consumer.errors import BrokerError, UnreachableError
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.records import Partition
@@ -150,39 +152,80 @@ def _letter_problems(config: Mapping[str, str], largest_source: int) -> list[str
 
 
 async def _pendo(settings: Settings) -> AsyncIterator[Finding]:
+    """Ask each host that a route in use, or a key that is set, needs."""
     pendo = settings.pendo
     endpoints = Endpoints.from_settings(pendo)
     client = Client(timeout_s=settings.delivery.request_timeout_s, ca_file=pendo.ca_file, proxy=pendo.proxy)
+    routes = routes_in_use(settings.routes)
+    by_key = [route for route in routes if CREDENTIALS[route] == "integration_key"]
     async with client:
-        routes = routes_in_use(settings.routes)
-        yield await _data_host(client, endpoints, routes)
+        if len(by_key) < len(routes):
+            yield await _data_host(client, endpoints, routes)
         if pendo.integration_key is not None:
-            writing = [route for route in routes if CREDENTIALS[route] == "integration_key"]
-            yield await _token(client, endpoints, pendo.integration_key.get_secret_value(), writing)
+            key = pendo.integration_key.get_secret_value()
+            yield await _token(client, endpoints, key, by_key)
+        elif by_key:
+            yield await _api_host(client, endpoints)
+    for route in by_key:
+        if doubt := _doubt(route, pendo):
+            yield Finding(ok=True, subject=f"route {route}", message=f"{doubt} only a call can tell")
 
 
 async def _data_host(client: Client, endpoints: Endpoints, routes: Iterable[Route]) -> Finding:
+    subject = "pendo data host"
     try:
         await client.get(URL(endpoints.data_url, encoded=True), {})
     except UnreachableError as error:
-        message = f"cannot be reached ({error}): check pendo.region, pendo.data_url, proxy and firewall"
-        return Finding(ok=False, subject="pendo data host", message=message)
+        return Finding(ok=False, subject=subject, message=_unreachable(error, "pendo.data_url"))
     doubts = [f"; whether {UNKNOWABLE[r]} is right only an event can tell" for r in routes if r in UNKNOWABLE]
-    return Finding(ok=True, subject="pendo data host", message="answers" + "".join(doubts))
+    return Finding(ok=True, subject=subject, message="answers" + "".join(doubts))
+
+
+async def _api_host(client: Client, endpoints: Endpoints) -> Finding:
+    subject = "pendo API host"
+    try:
+        await client.get(URL(endpoints.api_url, encoded=True), {})
+    except UnreachableError as error:
+        return Finding(ok=False, subject=subject, message=_unreachable(error, "pendo.api_url"))
+    return Finding(ok=True, subject=subject, message="answers")
+
+
+def _unreachable(error: UnreachableError, key: str) -> str:
+    return f"cannot be reached ({error}): check pendo.region, {key}, proxy and firewall"
 
 
 async def _token(client: Client, endpoints: Endpoints, key: str, writing: Sequence[Route]) -> Finding:
+    """Whether the integration key is valid and, for the routes that write by it, may write."""
     subject = "pendo integration key"
     try:
         status, body = await client.get(URL(endpoints.token_url(), encoded=True), {KEY_HEADER: key})
     except UnreachableError as error:
-        message = f"the API host cannot be reached ({error}): check pendo.region, pendo.api_url, proxy and firewall"
+        return Finding(ok=False, subject=subject, message=f"the API host {_unreachable(error, 'pendo.api_url')}")
+    if status != HTTPStatus.OK:
+        message = f"is refused (status {status}); a key is valid in its region only"
         return Finding(ok=False, subject=subject, message=message)
-    if status != 200:  # noqa: PLR2004  # HTTP's OK
-        return Finding(
-            ok=False, subject=subject, message=f"is refused (status {status}); a key is valid in its region only"
-        )
-    if b'"writeAccess":true' in body.replace(b" ", b""):
+    told = _object(body)
+    if told is None:
+        return Finding(ok=False, subject=subject, message="the answer is not Pendo's: check pendo.api_url and proxy")
+    if told.get("valid", True) is not True:
+        return Finding(ok=False, subject=subject, message="is not valid; a key is valid in its region only")
+    if told.get("writeAccess") is True:
         return Finding(ok=True, subject=subject, message="is valid and may write")
     needed = f", which the routes in use need ({', '.join(writing)}): give it write access in Pendo" if writing else ""
     return Finding(ok=not writing, subject=subject, message=f"is valid but may only read{needed}")
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _doubt(route: Route, pendo: PendoSettings) -> str | None:
+    """What nobody can be asked about a route that logs in with the integration key."""
+    if route is Route.BULKDELETE:
+        return "whether the subscription lets this key delete"
+    custom = route is Route.METADATA and pendo.metadata_group == "custom"
+    return "whether every field that is sent exists in the group custom" if custom else None

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from benchmarks import (
+    calls,
     chaos,
     crashes,
     engine,
@@ -34,7 +35,7 @@ from benchmarks.processes import PartyError, endpoint
 from benchmarks.sink import Latency, request_end
 from benchmarks.soak import Holding, Soak
 from benchmarks.table import table
-from consumer.outcomes import Reason
+from consumer.outcomes import EventType, Reason
 from consumer.segment.decode import decode
 
 
@@ -141,6 +142,23 @@ def test_identify_events_are_of_one_kilobyte_with_ten_traits() -> None:
         assert len(orjson.loads(record.value)["traits"]) == events.TRAITS
         assert decode(record.value).elements
     assert {len(record.value) for record in events.page_events(20)} == {events.LARGE_BYTES}
+
+
+def test_state_events_are_identifies_and_groups_of_some_visitors() -> None:
+    """Of six traits each; without groups when none are wanted."""
+    made = [orjson.loads(record.value) for record in events.state_events(500, 20)]
+    assert {each["type"] for each in made} == {"identify", "group"}
+    assert {len(each["traits"]) for each in made} == {6}
+    assert len({each["userId"] for each in made}) == 20
+    assert {record.type for record in events.state_events(50, 20, groups=0.0)} == {EventType.IDENTIFY}
+
+
+def test_calls_become_figures() -> None:
+    """The cost an event beside a POST, and the number of calls."""
+    good = calls.Calls(events=9, cpu_us=18.0, post_us=90.0, steady_calls=3, backlog=9, backlog_calls=60)
+    assert [figure.met for figure in calls.figures(good)] == [True, True]
+    bad = replace(good, cpu_us=18.9, backlog_calls=61)
+    assert [figure.met for figure in calls.figures(bad)] == [False, False]
 
 
 def test_skewed_events_have_a_hottest_key() -> None:
@@ -375,3 +393,12 @@ async def test_real_outages_heal() -> None:
     """Pendo away, a wrong key, no dead-letter topic: nothing lost."""
     found = await outages.run_real(1.0, 20, _quiet)
     assert [(outage.lost, outage.dead_letters) for outage in found] == [(0, 0)] * 3
+
+
+@pytest.mark.apache
+async def test_calls_are_counted_and_weighed() -> None:
+    """Few calls for many events, at a fraction of a request's cost."""
+    found = await calls.run(2.0, 3_000, _quiet)
+    assert found.backlog_calls < 3_000 / 20
+    assert found.cpu_us > 0
+    assert found.post_us > 0

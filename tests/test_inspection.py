@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
@@ -35,7 +37,9 @@ async def pendo() -> AsyncIterator[Simulator]:
         yield pendo
 
 
-async def findings(bootstrap: str, pendo_url: str, **pendo: Any) -> dict[str, list[Finding]]:
+async def findings(
+    bootstrap: str, pendo_url: str, *, routes: dict[str, str] | None = None, **pendo: Any
+) -> dict[str, list[Finding]]:
     """What is found, by subject."""
     settings = Settings.model_validate(
         {
@@ -43,6 +47,7 @@ async def findings(bootstrap: str, pendo_url: str, **pendo: Any) -> dict[str, li
             "dead_letter": {"topic": LETTERS},
             "pendo": {"data_url": pendo_url, "api_url": pendo_url, "api_key": "k", **pendo},
             "delivery": {"request_timeout_s": 2},
+            "routes": routes or {},
         }
     )
     found: dict[str, list[Finding]] = {}
@@ -140,6 +145,69 @@ async def test_of_each_routes_credential_it_is_said_that_only_an_event_can_tell(
     assert not [entry for entry in pendo.log if entry.method == "POST"]
 
 
+METADATA = {"identify": "metadata", "group": "metadata", "track": "off", "page": "off", "screen": "off"}
+
+
+async def of_pendo(routes: dict[str, str], **pendo: Any) -> dict[str, tuple[bool, str]]:
+    """What is found at Pendo, by subject."""
+    settings = Settings.model_validate({"pendo": pendo, "routes": routes, "delivery": {"request_timeout_s": 2}})
+    return {finding.subject: (finding.ok, finding.message) async for finding in _pendo(settings)}
+
+
+async def test_only_hosts_that_a_route_in_use_needs_are_asked(pendo: Simulator) -> None:
+    """A firewall that lets only the one through is no problem; without a key the API host is asked all the same."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    found = await of_pendo(METADATA, data_url=nowhere, api_url=pendo.url, integration_key=KEY)
+    assert found == {"pendo integration key": (True, "is valid and may write")}
+    assert await of_pendo(METADATA, data_url=nowhere, api_url=pendo.url) == {"pendo API host": (True, "answers")}
+    ok, message = (await of_pendo(METADATA, api_url=nowhere))["pendo API host"]
+    assert not ok
+    assert "check pendo.region, pendo.api_url" in message
+    assert list(await of_pendo({}, data_url=pendo.url, api_url=nowhere)) == ["pendo data host"]
+
+
+@pytest.mark.parametrize(
+    ("routes", "group", "doubts"),
+    [
+        (METADATA, "agent", {}),
+        (METADATA, "custom", {"route metadata": "whether every field that is sent exists in the group custom"}),
+        ({"delete": "bulkdelete"}, "custom", {"route bulkdelete": "whether the subscription lets this key delete"}),
+    ],
+)
+async def test_what_cannot_be_known_of_a_route_is_said(
+    pendo: Simulator, routes: dict[str, str], group: str, doubts: dict[str, str]
+) -> None:
+    """Nothing is written to find out, and nothing deleted."""
+    urls = {"data_url": pendo.url, "api_url": pendo.url}
+    found = await of_pendo(routes, **urls, integration_key=KEY, metadata_group=group)
+    told_of_routes = {subject: told for subject, told in found.items() if subject.startswith("route ")}
+    assert told_of_routes == {route: (True, f"{doubt} only a call can tell") for route, doubt in doubts.items()}
+    assert not [entry for entry in pendo.log if entry.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("<html>", "the answer is not Pendo's"),
+        ("[]", "the answer is not Pendo's"),
+        ('{"valid": false, "writeAccess": true}', "is not valid"),
+    ],
+)
+async def test_a_token_check_that_is_answered_by_something_else_must_be_fixed(answer: str, message: str) -> None:
+    """A proxy's page has status 200, too."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=answer)
+
+    app = web.Application()
+    app.router.add_get("/api/v1/token/verify", page)
+    async with TestServer(app) as server:
+        found = await of_pendo(METADATA, api_url=str(server.make_url("/")), integration_key=KEY)
+    ok, told_message = found["pendo integration key"]
+    assert not ok
+    assert told_message.startswith(message)
+
+
 async def test_an_integration_key_that_pendo_refuses_must_be_fixed(broker: EmbeddedBroker, pendo: Simulator) -> None:
     """The usual reason is the region."""
     await broker.create_topics([SOURCE, LETTERS])
@@ -149,8 +217,24 @@ async def test_an_integration_key_that_pendo_refuses_must_be_fixed(broker: Embed
     assert "another" not in message
 
 
+@pytest.mark.parametrize(
+    ("routes", "ok"),
+    [({"identify": "metadata"}, False), ({"delete": "bulkdelete"}, False), ({"track": "segmentio"}, True)],
+)
+async def test_a_key_that_may_only_read_must_be_fixed_when_a_route_writes(
+    broker: EmbeddedBroker, pendo: Simulator, *, routes: dict[str, str], ok: bool
+) -> None:
+    """Without such a route it is enough: `schema --observed` reads by it."""
+    await broker.create_topics([SOURCE, LETTERS])
+    found = await findings(broker.bootstrap, pendo.url, routes=routes, integration_key=pendo.read_only_key)
+    well, message = told(found, "pendo integration key")
+    assert well is ok
+    assert message.startswith("is valid but may only read")
+    assert ok or "give it write access in Pendo" in message
+
+
 async def test_without_an_integration_key_none_is_asked_about(broker: EmbeddedBroker, pendo: Simulator) -> None:
-    """No route needs it yet."""
+    """The default routes need none."""
     await broker.create_topics([SOURCE, LETTERS])
     assert "pendo integration key" not in await findings(broker.bootstrap, pendo.url)
 

@@ -20,8 +20,8 @@ from consumer.mapping.rules.file import read_rules
 from consumer.outcomes import Reason
 from consumer.pendo.endpoints import Endpoints
 
-MAX_LEVELS: Final = 5
-"""How far down two requests are compared name by name: to `requests.0.body.traits.NAME`."""
+MAX_LEVELS: Final = 6
+"""How far down two requests are compared name by name: to `requests.0.body.0.values.NAME`."""
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -185,9 +185,12 @@ class CallConsequences(Consequences):
             if lane.failing is None:
                 lane.failing = Failing(now)
             others_pass = lane.failing.others_pass(answered=gate.answered, accepted=gate.accepted) or others_pass
-        delay_s = self._backoff.delay_s(trouble.attempts) if verdict.after_s is None else verdict.after_s
+        narrower = others_pass and not verdict.throttled
+        # While it is found out which of them it is, the others should not wait for long.
+        attempts = 1 if narrower else trouble.attempts
+        delay_s = self._backoff.delay_s(attempts) if verdict.after_s is None else verdict.after_s
         for cell, _ in failed:
-            if others_pass and not verdict.throttled:
+            if narrower:
                 _narrow(cell, len(failed))
             self._lanes.retry(cell.lane, now + delay_s, asked=verdict.after_s is not None)
 

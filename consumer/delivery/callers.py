@@ -122,7 +122,13 @@ class Callers(Crew[list[Cell]]):
 
 
 def _fits(lane: Lane, cells: Sequence[Cell]) -> bool:
-    """Whether a lane may go in the same call."""
+    """Whether a lane may go in the same call.
+
+    What has failed goes with its like: one that makes its call fail must not take others into it, call by call, until
+    nothing passes and it looks like an outage.
+    """
     if lane.narrow is not None and lane.narrow.ids <= len(cells):
+        return False
+    if (lane.failing is None) is not (cells[0].lane.failing is None):
         return False
     return lane.key.startswith(cells[0].kind)

@@ -4,6 +4,8 @@ Such heads go in; they come out as forbidden, or go back to their lanes to be tr
 doubt or stalled is the gate's to say.
 """
 
+from typing import Final
+
 from consumer.delivery.gate import Gate, GateState
 from consumer.delivery.lane import Delivery, Lane
 from consumer.delivery.lanes import Lanes
@@ -16,6 +18,9 @@ from consumer.pendo.requests import Route
 from consumer.pendo.verdicts import Locked, Refused, Stall, Verdict
 
 log = get_logger(__name__)
+
+MAX_LISTED: Final = 20
+"""Positions in a log line: a call alone may carry five hundred."""
 
 
 class Suspects:
@@ -79,5 +84,6 @@ class Suspects:
             log.info(
                 "the credential is good: the events that it was refused for are tried again",
                 route=self._route,
-                positions=[position(suspect.ticket.record) for _, suspect in suspects],
+                positions=[position(suspect.ticket.record) for _, suspect in suspects[:MAX_LISTED]],
+                suspects=len(suspects),
             )

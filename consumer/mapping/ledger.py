@@ -13,9 +13,9 @@ from typing import Any, Final
 from consumer.mapping.router import Router
 from consumer.mapping.rules.parts import EVENT_TYPES, TRAIT_TYPES, Fields
 from consumer.mapping.rules.shaping import MAX_LEVELS
-from consumer.mapping.visibility import metadata_name
+from consumer.mapping.visibility import metadata_name, shown_value
 from consumer.outcomes import EventType
-from consumer.pendo.requests import Request
+from consumer.pendo.requests import Request, Route
 from consumer.segment.events import Event
 
 MAX_FIELDS: Final = 5_000
@@ -77,7 +77,13 @@ class Ledger:
         if not isinstance(part, dict):
             return
         fields = dict(_leaves(part))
-        destinations = self._destinations(event, key, fields) if isinstance(self._router.map(event), Request) else {}
+        mapped = self._router.map(event)
+        destinations = self._destinations(event, key, fields) if isinstance(mapped, Request) else {}
+        if isinstance(mapped, Request) and mapped.route is Route.METADATA:
+            # Marks are text, and so go where a null or an object would not.
+            destinations = {
+                name: names for name, names in destinations.items() if shown_value(fields[name]) is not None
+            }
         for name, value in fields.items():
             entry = self._entry(event.type, name)
             if entry is None:

@@ -4,7 +4,7 @@ In comes an event, out comes the element that says it, or the event's end when i
 elements become calls. Source of names and values: Pendo's documentation of metadata.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
@@ -15,8 +15,8 @@ from consumer.mapping.encode import encode
 from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.segmentio import identity_of
 from consumer.mapping.state import hashes_of
-from consumer.mapping.visibility import Visibility, metadata_name, shown_value
-from consumer.mapping.visitor import account_of
+from consumer.mapping.visibility import Visibility, shown_value
+from consumer.mapping.visitor import account_of, sender_of
 from consumer.outcomes import Outcome, Reason
 from consumer.pendo.endpoints import Kind
 from consumer.pendo.requests import Request, Route, State
@@ -26,6 +26,11 @@ from consumer.segment.timestamps import timestamp_ms
 NO_TRAITS: Final = Ended(Outcome.SKIPPED, Reason.NO_TRAITS)
 
 Values = dict[str, Any]
+
+_ID_KEYS: Final[Mapping[Kind, str]] = {"visitor": "visitorId", "account": "accountId"}
+_ODD: Final = frozenset({dict, list, type(None)})
+"""Types of values that do not go out, or not all of them: objects, which Pendo ignores, and null, of which nobody says
+what it does."""
 
 
 def map_visitor(event: Event, visitor: str, *, visibility: Visibility, with_values: bool = False) -> Mapped:
@@ -57,32 +62,27 @@ def map_account(event: Event, *, visibility: Visibility, with_values: bool = Fal
 def _map(
     event: Event, kind: Kind, id_: str, traits: Values | None, visibility: Visibility, *, with_values: bool
 ) -> Mapped:
-    values = _values(traits or {})
-    if not traits or not values:
+    if not traits:
         return NO_TRAITS
+    came = traits
+    if not _ODD.isdisjoint(map(type, traits.values())):
+        traits = {name: shown for name, value in traits.items() if (shown := shown_value(value)) is not None}
+        if not traits:
+            return NO_TRAITS
+    names = tuple(traits)
+    shape_ = visibility.shape_of(names)
+    warnings = shape_.warnings if traits is came else visibility.of_metadata(names, came)
+    values = traits if shape_.names == names else dict(zip(shape_.names, traits.values(), strict=True))
     lane = f"{kind}:{id_}"
     hashes = hashes_of(values) if with_values else ()
     return Request(
         Route.METADATA,
         lane,
-        encode({f"{kind}Id": id_, "values": values}),
-        identity=identity_of(event, lane),
+        encode({_ID_KEYS[kind]: id_, "values": values}),
+        identity=identity_of(event, lane if kind == "visitor" else lane + sender_of(event.fields)),
         state=State(lane, timestamp_ms(event.fields), tuple(values), hashes, without_values),
-        warnings=visibility.of_metadata(tuple(traits), traits),
+        warnings=warnings,
     )
-
-
-def _values(traits: Values) -> Values:
-    """What goes out of the traits: under the names by which Pendo keeps them, of two that fall together the last.
-
-    Null is left out: what Pendo makes of it is not known. So are objects, which Pendo ignores.
-    """
-    values = {}
-    for name, value in traits.items():
-        shown = shown_value(value)
-        if shown is not None:
-            values[metadata_name(name)] = shown
-    return values
 
 
 def without_values(body: bytes, names: Collection[str]) -> bytes:

@@ -13,7 +13,7 @@ from consumer.mapping.rules.compiled import Rules
 from consumer.mapping.rules.parts import Change
 from consumer.mapping.rules.trace import trace
 from consumer.mapping.segmentio import identity_of
-from consumer.mapping.visitor import Anonymous
+from consumer.mapping.visitor import Anonymous, sender_of
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Request, Route
 from consumer.segment.events import Event
@@ -62,7 +62,7 @@ class RuledRouter(Router):
         mapped = self._request(ruled, (self._named if named else self._mappings)[event.type])
         if ruled is not event and isinstance(mapped, Request):
             # Two names that a rule makes one are still two events.
-            mapped.identity = identity_of(event, mapped.lane)
+            mapped.identity = identity_of(event, mapped.lane + sender_of(event.fields))
         return mapped
 
     def trace(self, event: Event) -> list[dict[str, Any]]:

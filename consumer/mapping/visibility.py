@@ -7,7 +7,7 @@ raises, and nothing is formatted unless there is something to warn of: it is ask
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -79,11 +79,21 @@ def metadata_name(name: str) -> str:
 
 def shown_value(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     """What Pendo keeps of a value of metadata: lists without the objects in them; None when nothing is left."""
-    if type(value) not in _COMPOUND:
+    if type(value) not in _COMPOUND or not _holds_object(value):
         return value
-    if not _holds_object(value):
-        return value
-    return None if type(value) is dict else [item for item in value if type(item) is not dict] or None
+    return None if type(value) is dict else _without_objects(value) or None
+
+
+class Shape(NamedTuple):
+    """What is known of a combination of traits by their names alone.
+
+    Attributes:
+        names: Under which Pendo keeps them, in the same order; two may be one.
+        warnings: Of names that fall together.
+    """
+
+    names: tuple[str, ...]
+    warnings: Warnings
 
 
 class Visibility:
@@ -98,7 +108,7 @@ class Visibility:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._displayed: set[str] = set()
-        self._shapes: dict[tuple[str, ...], Warnings] = {}
+        self._shapes: dict[tuple[str, ...], Shape] = {}
         # A date as text, and until when it holds.
         self._surely_new = ""
         self._next_day_s = 0.0
@@ -145,15 +155,17 @@ class Visibility:
 
         Args:
             names: Of the traits that go out, in their order.
-            traits: They themselves.
+            traits: All of them, those that Pendo ignores included.
         """
-        found = self._shapes.get(names)
-        if found is None:
-            found = self._remember(names)
+        found = self.shape_of(names).warnings
         if _COMPOUND.isdisjoint(map(type, traits.values())):
             return found
         ignored = [name for name, value in traits.items() if type(value) in _COMPOUND and _holds_object(value)]
         return (*found, PendoWarning(WarningKind.IGNORED_VALUE, _list("traits", ignored))) if ignored else found
+
+    def shape_of(self, names: tuple[str, ...]) -> Shape:
+        """What is known of traits of these names."""
+        return self._shapes.get(names) or self._remember(names)
 
     def _begin_day(self, now_s: float) -> None:
         self._next_day_s = now_s - now_s % _DAY_S + _DAY_S
@@ -166,12 +178,13 @@ class Visibility:
             self._displayed.clear()
         return (PendoWarning(WarningKind.LONG_NAME, _list("properties", hidden)),) if hidden else NONE
 
-    def _remember(self, names: tuple[str, ...]) -> Warnings:
+    def _remember(self, names: tuple[str, ...]) -> Shape:
         kept: dict[str, list[str]] = {}
         for name in names:
             kept.setdefault(metadata_name(name), []).append(name)
         alike = [" = ".join(each) for each in kept.values() if len(each) > 1]
-        found = (PendoWarning(WarningKind.NAME_COLLISION, _list("traits", alike)),) if alike else NONE
+        warnings = (PendoWarning(WarningKind.NAME_COLLISION, _list("traits", alike)),) if alike else NONE
+        found = Shape(tuple(map(metadata_name, names)), warnings)
         if len(self._shapes) == MAX_KNOWN_SHAPES:
             self._shapes.clear()
         if len(names) <= MAX_SHAPE_NAMES:
@@ -198,7 +211,30 @@ def _size_bytes_of_deep(properties: dict[str, Any]) -> int:
 
 
 def _holds_object(value: Any) -> bool:  # noqa: ANN401 - JSON of any shape
-    return type(value) is dict or (type(value) is list and dict in map(type, value))
+    """Whether it is an object or a list with one in it, in whatever depth: lists are followed without recursion."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if type(one) is dict:
+            return True
+        if type(one) is list and not _COMPOUND.isdisjoint(map(type, one)):
+            left += one
+    return False
+
+
+def _without_objects(value: list[Any]) -> list[Any]:
+    """A copy of a list, and of the lists in it, without the objects."""
+    copied: list[Any] = []
+    left = [(value, copied)]
+    while left:
+        items, kept = left.pop()
+        for item in items:
+            if type(item) is list:
+                kept.append([])
+                left.append((item, kept[-1]))
+            elif type(item) is not dict:
+                kept.append(item)
+    return copied
 
 
 def _without_account(fields: dict[str, Any]) -> Warnings:

@@ -45,6 +45,11 @@ def is_anonymous(fields: dict[str, Any], visitor: str) -> bool:
     return visitor.startswith(VISITOR_PREFIX) and pendo_id(fields.get("userId")) is None
 
 
+def sender_of(fields: dict[str, Any]) -> str:
+    """Whom an event names, anonymous or not; blank for nobody. It tells apart events of one account."""
+    return pendo_id(fields.get("userId")) or pendo_id(fields.get("anonymousId")) or ""
+
+
 def account_of_fact(fields: dict[str, Any], properties: dict[str, Any] | None) -> str | None:
     """The account of a track, page or screen: `properties.groupId`, else the context's; None where Pendo takes none.
 

@@ -215,6 +215,67 @@ def test_two_mapping_files_are_compared_by_what_they_make_of_events(
     assert captured.err == "2 of 3 events would be different\n"
 
 
+def test_metadata_is_compared_field_by_field(
+    run: Run, capsys: pytest.CaptureFixture[str], rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the path that a case in a mapping test would name."""
+    monkeypatch.setenv("PENDO_CONSUMER_ROUTES__IDENTIFY", "metadata")
+    (rules / "rules.yaml").write_text("fields: {identify: {rename: {Plan: tariff}}}\n")
+    (rules / "old.yaml").write_text("")
+    (rules / "events.jsonl").write_text(
+        '{"type":"identify","userId":"u","messageId":"m","traits":{"Plan":"pro","a":1}}'
+    )
+    assert run("map", "--against", "old.yaml", "events.jsonl") == 0
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["changes"] == [
+        {"path": "requests.0.body.0.values.plan", "before": "pro"},
+        {"path": "requests.0.body.0.values.tariff", "after": "pro"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "path", "body"),
+    [
+        (
+            '{"type":"identify","userId":7,"traits":{"Plan":"pro"}}',
+            "metadata/visitor/custom/value",
+            [{"visitorId": "7", "values": {"plan": "pro"}}],
+        ),
+        (
+            '{"type":"group","groupId":"g","traits":{"Seats":3}}',
+            "metadata/account/custom/value",
+            [{"accountId": "g", "values": {"seats": 3}}],
+        ),
+        ('{"type":"delete","userId":"u"}', "bulkdelete/visitor", {"visitors": ["u"]}),
+    ],
+)
+def test_a_call_of_many_ids_is_shown_as_that_of_one(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    event: str,
+    path: str,
+    body: Any,
+) -> None:
+    """Complete, by the URL of a visitor or of an account, without the key."""
+    routes = {"IDENTIFY": "metadata", "GROUP": "metadata", "DELETE": "bulkdelete"}
+    for type_, route in routes.items():
+        monkeypatch.setenv(f"PENDO_CONSUMER_ROUTES__{type_}", route)
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__REGION", "eu")
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__METADATA_GROUP", "custom")
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__METADATA_CREATE", "false")
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__INTEGRATION_KEY", "s3cret")
+    (directory / "event.json").write_text(event)
+    assert run("map", "event.json") == 0
+    captured = capsys.readouterr()
+    [request] = json.loads(captured.out)["requests"]
+    assert (request["method"], request["url"]) == ("POST", f"https://app.eu.pendo.io/api/v1/{path}")
+    assert request["headers"] == {"Content-Type": "application/json", "x-pendo-integration-key": "***"}
+    assert request["body"] == body
+    assert "s3cret" not in captured.out + captured.err
+
+
 def test_a_mapping_file_is_no_different_from_itself(run: Run, capsys: pytest.CaptureFixture[str], rules: Path) -> None:
     """Nothing is printed; a line that is no JSON still gives 1."""
     (rules / "events.jsonl").write_text(json.dumps([TRACK, TRACK]))

@@ -151,6 +151,22 @@ def test_the_route_track_needs_its_secret(type_: str) -> None:
     require_credentials(load(None, environ | {"PENDO_CONSUMER_PENDO__TRACK_EVENT_SECRET": "s"}).settings)
 
 
+@pytest.mark.parametrize(
+    ("type_", "route"), [("identify", "metadata"), ("group", "metadata"), ("delete", "bulkdelete")]
+)
+def test_the_routes_of_calls_need_the_integration_key(type_: str, route: str) -> None:
+    """Whichever type takes them; the other routes' keys do not help."""
+    environ = {
+        f"PENDO_CONSUMER_ROUTES__{type_.upper()}": route,
+        "PENDO_CONSUMER_PENDO__API_KEY": "k",
+        "PENDO_CONSUMER_PENDO__TRACK_EVENT_SECRET": "s",
+    }
+    wanted = rf"^pendo.integration_key: is needed by the route {route} \({type_}\); set .*_FILE"
+    with pytest.raises(ConfigError, match=wanted):
+        require_credentials(load(None, environ).settings)
+    require_credentials(load(None, environ | {"PENDO_CONSUMER_PENDO__INTEGRATION_KEY": "i"}).settings)
+
+
 def test_every_missing_credential_is_told_at_once() -> None:
     """One start, one list."""
     with pytest.raises(ConfigError) as caught:

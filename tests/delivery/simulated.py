@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from random import Random
-from typing import Final, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
+from consumer.delivery.crew import Crew
 from consumer.delivery.flood import Flood
 from consumer.delivery.gate import GateState
 from consumer.delivery.lane import Delivery
@@ -125,6 +126,12 @@ class Arrival:
         record = self.delivery.ticket.record
         return self.spec.stamp(record.partition, record.offset)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where its record lies."""
+        record = self.delivery.ticket.record
+        return record.partition, record.offset
+
     def precedes(self, other: "Arrival") -> bool:
         """Whether it must be answered for good before the other may go."""
         return self.number < other.number and self.conflicts(other) and self.open
@@ -192,7 +199,7 @@ class Destination:
 
     async def post(self, body: bytes) -> tuple[Verdict, int]:
         """One request."""
-        assert self._lease.allows(_now()), f"sent though held by {self._lease.held}"
+        assert self._lease.allows(now()), f"sent though held by {self._lease.held}"
         saying = json.loads(body)
         arrival = self.arrivals[saying["n"]]
         self._check_order(arrival)
@@ -215,8 +222,8 @@ class Destination:
         if isinstance(verdict, Accepted):
             self._accept(arrival, saying["fields"])
         elif isinstance(verdict, OptedOut):
-            self.ended.add(_position(arrival))
-            self.opted_out.add(_position(arrival))
+            self.ended.add(arrival.place)
+            self.opted_out.add(arrival.place)
             arrival.over = True
             self.health.pop(arrival.spec.lane, None)
         elif isinstance(verdict, Later | Locked):
@@ -239,7 +246,7 @@ class Destination:
         spec = arrival.spec
         self.accepted += 1
         arrival.over = True
-        self.ended.add(_position(arrival))
+        self.ended.add(arrival.place)
         self._write(arrival, saying)
         for name in saying:
             place = spec.key, name
@@ -261,7 +268,7 @@ class Destination:
             arrival.locked += 1
         health = self.health.setdefault(arrival.spec.lane, Health())
         if isinstance(verdict, Later) and health.since is None:
-            health.since = _now()
+            health.since = now()
             health.others = self.accepted
 
     def _latency_s(self) -> float:
@@ -324,6 +331,14 @@ class Letterbox:
         destination = self._destination
         [arrival] = [a for a in destination.arrivals.values() if a.delivery.ticket is owner]
         health = destination.health.get(arrival.spec.lane, Health())
+        self._check(letter, arrival, health)
+        arrival.over = True
+        self.reasons[letter.reason] += 1
+        self.parked.add(arrival.place)
+        self._waiting.append((letter, owner))
+
+    def _check(self, letter: DeadLetter, arrival: Arrival, health: Health) -> None:
+        destination = self._destination
         passed = destination.accepted - health.others
         match letter.reason:
             case Reason.REFUSED:
@@ -333,17 +348,13 @@ class Letterbox:
                 assert destination.passed > arrival.tried, "forbidden though nothing else passed"
             case Reason.EXHAUSTED:
                 assert health.since is not None
-                assert _now() - health.since >= self._window_s
+                assert now() - health.since >= self._window_s
                 assert letter.attempts >= self._min_attempts
                 assert passed >= self._min_attempts, "given up though nothing else passed"
             case Reason.BLOCKING:
                 assert passed >= self._min_attempts, "given up though nothing else passed"
             case _:
                 raise AssertionError(letter.reason)
-        arrival.over = True
-        self.reasons[letter.reason] += 1
-        self.parked.add(_position(arrival))
-        self._waiting.append((letter, owner))
 
     async def run(self) -> None:
         """Acknowledge, sooner or later."""
@@ -376,14 +387,14 @@ class World:
         self.logs = [Log() for _ in range(PARTITIONS)]
         self.progress = [Progress("t", partition, 0) for partition in range(PARTITIONS)]
         self.lease = Lease(SESSION_S)
-        self.destination = Destination(chance, self.lease)
+        self.destination = self._destination_of(chance)
         self.ids, self.message_ids = chance.choice([(0, 0), (3, 5), (1_000, 1_000), (1_000, 1_000)])
         self.destination.remembers = self.ids == 1_000  # all that there are
         self.memory = Memory(
             ids=self.ids, message_ids=self.message_ids, suppress_unchanged=chance.choice([True, False])
         )
         poison = chance.choice([(2.0, 2), (5.0, 2), (30.0, 3), (900.0, 5)])
-        self.letterbox = Letterbox(chance, self.destination, poison)
+        self.letterbox = self._letterbox_of(poison)
         self.states: set[GateState] = set()
         self.seen: Counter[str] = Counter()
         self.max_lane = chance.choice([2, 3, 6, 1_000])
@@ -400,9 +411,18 @@ class World:
             max_lane=self.max_lane,
             quota=chance.choice([None, None, None, 5.0]),
         )
-        self.senders = engine.senders(self.destination.post, self.letterbox)
+        self.senders = self._crew_of(engine)
         self._visitors = [f"visitor:{number}" for number in range(chance.choice([1, 3, 12, 40]))]
         self._admitted = 0
+
+    def _destination_of(self, chance: Random) -> Destination:
+        return Destination(chance, self.lease)
+
+    def _letterbox_of(self, poison: tuple[float, int]) -> Letterbox:
+        return Letterbox(self.chance, self.destination, poison)
+
+    def _crew_of(self, engine: Engine) -> Crew[Any]:
+        return engine.senders(self.destination.post, self.letterbox)
 
     def produce(self) -> None:
         """A few events arrive."""
@@ -448,17 +468,20 @@ class World:
         self.tally.received[EventType.TRACK] += 1
         self._admitted += 1
         spec = self.logs[partition].specs[offset]
-        request = _request(spec, self._admitted)
+        request = self._request_of(spec, self._admitted)
         ticket.count_body(request.body)
         delivery = Delivery(request, ticket, EventType.TRACK, None, None)
         self.destination.arrivals[self._admitted] = Arrival(self._admitted, delivery, spec)
         self.senders.add(delivery)
 
+    def _request_of(self, spec: Spec, number: int) -> Request:
+        return _request(spec, number)
+
     async def rebalance(self) -> None:
         """Nothing is sent until it is known whose each partition is; then it goes on, or is read from its commit."""
         self.lease.held.add(Hold.REBALANCE)
-        deadline = _now() + self.chance.choice([0, 0.1, 2])
-        while _now() < deadline and self.senders.gate.in_flight:
+        deadline = now() + self.chance.choice([0, 0.1, 2])
+        while now() < deadline and self.senders.gate.in_flight:
             await asyncio.sleep(0.01)
         await asyncio.sleep(self.chance.choice([0, 0.05, 20]))
         for partition in range(PARTITIONS):
@@ -490,11 +513,11 @@ class World:
         """Tick the lease, and get it back by a commit that takes its time."""
         while True:
             await asyncio.sleep(1)
-            self.seen["asleep"] += self.lease.tick(_now())
+            self.seen["asleep"] += self.lease.tick(now())
             if Hold.ASLEEP in self.lease.held:
-                began = _now()
+                began = now()
                 await asyncio.sleep(self.chance.choice([0.1, 2, TERM_SHARE * SESSION_S + 1]))
-                if self.lease.confirm(began, _now()):
+                if self.lease.confirm(began, now()):
                     self.senders.wake()
 
     async def happen(self) -> None:
@@ -533,8 +556,8 @@ class World:
         """The trouble is over: all that is open comes to its end."""
         self.destination.faulty = False
         self._free()
-        deadline = _now() + SETTLE_S
-        while self._unsettled() and _now() < deadline:
+        deadline = now() + SETTLE_S
+        while self._unsettled() and now() < deadline:
             self.read()
             await asyncio.sleep(10)
 
@@ -571,10 +594,5 @@ def _strip(body: bytes, gone: Collection[str]) -> bytes:
     return json.dumps(saying).encode()
 
 
-def _position(arrival: Arrival) -> tuple[int, int]:
-    record = arrival.delivery.ticket.record
-    return record.partition, record.offset
-
-
-def _now() -> float:
+def now() -> float:
     return asyncio.get_running_loop().time()

@@ -266,6 +266,27 @@ def test_a_repeated_5xx_splits_a_call_only_while_others_pass() -> None:
     live(story)
 
 
+def test_what_fails_takes_no_others_into_its_calls() -> None:
+    """A poison id amid steady traffic: whoever comes later is delivered at once, and its first neighbours soon."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("bad"), Later(), 500)
+        rig.say("bad", plan="pro")
+        for number in range(40):
+            rig.say(f"first{number}", plan="pro")
+        await asyncio.sleep(LINGER_S + 0.1)
+        for turn in range(60):
+            for number in range(3):
+                rig.say(f"later{turn}-{number}", plan="pro")
+            await asyncio.sleep(0.5)
+        failed = [seen for seen in rig.pendo.seen if "bad" in seen.ids]
+        assert not any(id_.startswith("later") for seen in failed for id_ in seen.ids)
+        assert next(seen.at_s for seen in failed if len(seen.ids) == 1) < 20
+        assert rig.pendo.kept.keys() >= {f"first{number}" for number in range(40)}
+
+    live(story)
+
+
 def test_an_outage_splits_nothing_and_gives_nothing_up() -> None:
     """All calls fail: they stay whole, the circuit opens, and afterwards all is delivered in few calls."""
 

@@ -14,7 +14,7 @@ from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.router import Router
 from consumer.mapping.ruled import RuledRouter
 from consumer.mapping.visibility import metadata_name, shown_value
-from consumer.outcomes import EventType, Outcome, Reason
+from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.requests import Request, Route
 from consumer.segment.events import Event
 from tests.mapping.test_router import EVENTS, deep
@@ -85,14 +85,19 @@ def test_the_event_that_came_stays_as_it_was(type_: EventType) -> None:
 
 
 def test_repeats_are_known_and_different_events_are_not_repeats() -> None:
-    """One messageId on two types, or on two accounts, is two events."""
+    """One messageId on two types, of two accounts, or of two users of one account, is two events."""
     first = sent(EventType.IDENTIFY, messageId="m")
     assert first.identity == sent(EventType.IDENTIFY, messageId="m").identity != 0
-    group = sent(EventType.GROUP, messageId="m")
-    assert group.identity == sent(EventType.GROUP, messageId="m", userId="other").identity
-    others = {first.identity, sent(EventType.GROUP, messageId="m", groupId="h").identity}
-    others.add(sent(EventType.DELETE, messageId="m").identity)
-    assert len({*others, group.identity}) == 4
+    group = sent(EventType.GROUP, messageId="m", userId=678)
+    assert group.identity == sent(EventType.GROUP, messageId="m", userId="678").identity != 0
+    others = [
+        first,
+        sent(EventType.GROUP, messageId="m", userId=678, groupId="h"),
+        sent(EventType.DELETE, messageId="m"),
+    ]
+    others += [sent(EventType.GROUP, messageId="m"), sent(EventType.GROUP, messageId="m", userId=None)]
+    others.append(sent(EventType.GROUP, messageId="m", userId=None, anonymousId="a"))
+    assert len({group.identity, *(other.identity for other in others)}) == 1 + len(others)
     assert sent(EventType.IDENTIFY).identity == 0
 
 
@@ -168,4 +173,38 @@ def test_whatever_the_traits_are_only_what_pendo_shows_goes_out(traits: dict[str
     assert isinstance(mapped, Request)
     assert orjson.loads(mapped.body) == {"visitorId": "u", "values": expected}
     values = orjson.loads(mapped.body)["values"].values()
-    assert not any(isinstance(item, dict) for value in values if isinstance(value, list) for item in value)
+    assert not any(holds_object(value) for value in values)
+    ignored = any(holds_object(value) for value in traits.values())
+    assert ignored == (WarningKind.IGNORED_VALUE in [warning.kind for warning in mapped.warnings])
+
+
+def holds_object(value: Any) -> bool:
+    """In whatever depth of lists."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(holds_object, value)))
+
+
+def test_objects_in_lists_of_lists_are_left_out_too() -> None:
+    """Pendo ignores them wherever they stand; a list is as long as what is left of it."""
+    request = sent(EventType.IDENTIFY, traits={"a": [[1, {"b": 1}, [{"c": 1}, 2]], {"d": 1}], "e": [], "f": [None]})
+    assert orjson.loads(request.body)["values"] == {"a": [[1, [2]]], "e": [], "f": [None]}
+    assert [warning.about for warning in request.warnings] == ["traits: a"]
+
+
+def test_lists_as_deep_as_can_be_read_are_looked_through() -> None:
+    """Without a stack that could run out."""
+    nested: Any = [{"gone": 1}, 1]
+    for _ in range(900):
+        nested = [nested]
+    body = sent(EventType.IDENTIFY, traits={"a": nested}).body
+    assert b"[1]" in body
+    assert b"gone" not in body
+
+
+def test_names_that_fall_together_are_warned_of_when_both_go_out() -> None:
+    """A null is not sent, so nothing is overwritten by it or overwrites it."""
+    both = sent(EventType.GROUP, traits={"Plan": 1, "plan": 2})
+    assert [warning.kind for warning in both.warnings] == [WarningKind.NAME_COLLISION]
+    for traits in ({"Plan": 1, "plan": None}, {"Plan": {"a": 1}, "plan": 1}, {"plan": None, "Plan": 1}):
+        request = sent(EventType.GROUP, traits=traits)
+        assert orjson.loads(request.body)["values"] == {"plan": 1}
+        assert WarningKind.NAME_COLLISION not in [warning.kind for warning in request.warnings]

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.mapping.ledger import Entry, Ledger
+from consumer.mapping.router import Router
 from consumer.outcomes import EventType
-from tests.support.rules import event_of, ruled_router
+from consumer.pendo.requests import Route
+from tests.support.rules import CALLS, event_of, ruled_router
 
 
 def ledger_of(rules: Any, *events: dict[str, Any], max_fields: int = 100) -> Ledger:
@@ -87,6 +89,22 @@ def test_there_is_room_for_so_many_fields_and_no_more() -> None:
     ledger = ledger_of(None, *(identify(**{f"f{number}": 1}) for number in range(10)), max_fields=4)
     assert [entry.name for entry in ledger.entries()] == ["f0", "f1", "f2", "f3"]
     assert ledger.unlisted == 6
+
+
+def test_what_the_metadata_api_is_not_sent_counts_as_left_out() -> None:
+    """Null, and a list of objects alone; to the Segment endpoint both go."""
+    traits = {"plan": "pro", "gone": None, "odd": [{"a": 1}], "some": [1, {"a": 1}]}
+    router = Router(dict.fromkeys(CALLS[:2], Route.METADATA), "skip")
+    for type_ in ("identify", "group"):
+        ledger = Ledger(router)
+        ledger.add(event_of({"type": type_, "userId": "u", "groupId": "g", "traits": traits}))
+        assert [(entry.name, list(entry.names), entry.left_out) for entry in ledger.entries()] == [
+            ("gone", [], 1),
+            ("odd", [], 1),
+            ("plan", ["plan"], 0),
+            ("some", ["some"], 0),
+        ]
+    assert goes_as(None, {"gone": None}) == {"gone": ["gone"]}
 
 
 JSON = st.recursive(

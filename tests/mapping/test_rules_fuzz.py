@@ -12,7 +12,8 @@ from consumer.mapping.ruled import RuledRouter
 from consumer.mapping.rules.coerce import Kind
 from consumer.mapping.visitor import Anonymous
 from consumer.outcomes import EventType, Outcome, Reason
-from consumer.pendo.requests import Request
+from consumer.pendo.calls import body_of
+from consumer.pendo.requests import Request, Route
 from consumer.segment.events import Event
 from tests.support.rules import ROUTES, rules_from
 
@@ -90,22 +91,30 @@ RULES = st.fixed_dictionaries(
         "overrides": st.lists(OVERRIDES, max_size=2),
     },
 )
+BY_OTHERS = (
+    dict.fromkeys((EventType.IDENTIFY, EventType.GROUP), Route.METADATA)
+    | dict.fromkeys((EventType.TRACK, EventType.PAGE, EventType.SCREEN), Route.TRACK)
+    | {EventType.DELETE: Route.BULKDELETE}
+)
+ALL_ROUTES = st.sampled_from([ROUTES, BY_OTHERS])
 MODES: st.SearchStrategy[Anonymous] = st.sampled_from(["skip", "visitor"])
 SHAPES = {Reason.INVALID_ID, Reason.INVALID_EVENT, Reason.INVALID_TRAITS, Reason.INVALID_PROPERTIES}
 
 
 @settings(max_examples=300, deadline=None)
-@given(EVENTS, RULES, MODES)
-def test_no_event_and_no_rule_set_raises(fields: dict[str, Any], rules: dict[str, Any], mode: Anonymous) -> None:
+@given(ALL_ROUTES, EVENTS, RULES, MODES)
+def test_no_event_and_no_rule_set_raises(
+    routes: dict[EventType, Route], fields: dict[str, Any], rules: dict[str, Any], mode: Anonymous
+) -> None:
     """The event stays as it is, and what is explained is what happens."""
-    router = RuledRouter(ROUTES, mode, rules_from(rules))
+    router = RuledRouter(routes, mode, rules_from(rules))
     event = Event(EventType(fields["type"]), fields, None)
     before = copy.deepcopy(fields)
     mapped = router.map(event)
     trace = router.trace(event)
     assert fields == before
     if isinstance(mapped, Request):
-        assert isinstance(orjson.loads(mapped.body), dict)
+        assert isinstance(orjson.loads(body_of(mapped.route, mapped.lane, mapped.body)), dict | list)
     elif mapped.outcome is Outcome.DEAD_LETTERED:
         assert mapped.reason in SHAPES
     filtered = isinstance(mapped, Ended) and mapped.reason is Reason.RULE
@@ -113,14 +122,16 @@ def test_no_event_and_no_rule_set_raises(fields: dict[str, Any], rules: dict[str
 
 
 @settings(max_examples=300, deadline=None)
-@given(EVENTS, RULES)
-def test_dropped_names_never_go_out(fields: dict[str, Any], rules: dict[str, Any]) -> None:
+@given(ALL_ROUTES, EVENTS, RULES)
+def test_dropped_names_never_go_out(
+    routes: dict[EventType, Route], fields: dict[str, Any], rules: dict[str, Any]
+) -> None:
     """Whatever the other rules are; what is set or given a name by a rule is no data of a person."""
     rules = rules | {"personal_data": {"drop": {part: ["secret"] for part in ("traits", "properties", "context")}}}
     marked = copy.deepcopy(fields)
     for part in ("traits", "properties", "context"):
         if isinstance(marked.get(part), dict):
             marked[part]["Secret"] = "s3cret"
-    router = RuledRouter(ROUTES, "visitor", rules_from(rules))
+    router = RuledRouter(routes, "visitor", rules_from(rules))
     mapped = router.map(Event(EventType(fields["type"]), marked, None))
     assert isinstance(mapped, Ended) or b"s3cret" not in mapped.body

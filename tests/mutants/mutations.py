@@ -571,8 +571,16 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "outage-splits-nothing",
         "in an outage calls stay whole",
         _CALLS,
-        "            if others_pass and not verdict.throttled:\n",
-        "            if True:\n",
+        "        narrower = others_pass and not verdict.throttled\n",
+        "        narrower = True\n",
+        _CALL_STORIES,
+    ),
+    _m(
+        "failing-go-with-their-like",
+        "one that makes its call fail does not take others into it",
+        "delivery/callers.py",
+        "    if (lane.failing is None) is not (cells[0].lane.failing is None):\n        return False\n",
+        "",
         _CALL_STORIES,
     ),
     _m(

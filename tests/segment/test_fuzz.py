@@ -13,8 +13,11 @@ from consumer.mapping.result import Ended
 from consumer.mapping.router import Router
 from consumer.mapping.visitor import Anonymous
 from consumer.outcomes import EventType, Outcome, Reason, WarningKind
+from consumer.pendo.calls import body_of, of_lane
 from consumer.pendo.requests import Request, Route
+from consumer.sandbox import simulator_delete, simulator_metadata
 from consumer.sandbox.simulator_checks import check_track_event
+from consumer.sandbox.simulator_store import Store
 from consumer.sandbox.simulator_switches import Switches
 from consumer.segment.decode import BOM, decode
 from consumer.segment.events import Event, Undecodable
@@ -24,8 +27,10 @@ ROUTES = {EventType(call): Route.SEGMENTIO for call in CALLS}
 NOW_S = 1_772_409_600.0
 NEW_FROM_MS = int(NOW_S * 1000) - 7 * 24 * 3600 * 1000
 BY_TRACK = ROUTES | dict.fromkeys((EventType.TRACK, EventType.PAGE, EventType.SCREEN), Route.TRACK)
+BY_CALLS = dict.fromkeys((EventType.IDENTIFY, EventType.GROUP), Route.METADATA) | {EventType.DELETE: Route.BULKDELETE}
 ROUTERS = {mode: Router(ROUTES, mode, clock=lambda: NOW_S) for mode in ("skip", "visitor")}
 TRACK_ROUTERS = {mode: Router(BY_TRACK, mode, clock=lambda: NOW_S) for mode in ("skip", "visitor")}
+CALL_ROUTERS = {mode: Router(BY_CALLS, mode, with_values=True, clock=lambda: NOW_S) for mode in ("skip", "visitor")}
 ENDS = {
     Outcome.FILTERED: {Reason.INTEGRATIONS},
     Outcome.SKIPPED: {Reason.ANONYMOUS, Reason.NO_ROUTE, Reason.UNKNOWN_TYPE},
@@ -97,6 +102,8 @@ def swallow(value: bytes, *path: str) -> None:
             assert request is None or isinstance(orjson.loads(request.body), dict)
             by_track = TRACK_ROUTERS["visitor"].map(element)
             assert isinstance(by_track, Ended) or isinstance(orjson.loads(by_track.body), dict)
+            by_call = CALL_ROUTERS["visitor"].map(element)
+            assert isinstance(by_call, Ended) or orjson.loads(body_of(by_call.route, by_call.lane, by_call.body))
 
 
 @settings(max_examples=300, deadline=None)
@@ -157,6 +164,54 @@ def test_any_json_by_the_track_events_api_gives_what_pendo_takes_or_a_reason(
         body = orjson.loads(mapped.body)
         check_track_event(body, Switches(refuse_invalid_account=True))
         assert warned == warnings_of(body)
+
+
+@settings(max_examples=500, deadline=None)
+@given(EVENTS, MODES)
+def test_any_json_by_calls_of_many_ids_gives_what_pendo_takes_or_a_reason(
+    fields: dict[str, Any], mode: Anonymous
+) -> None:
+    """The simulator takes every call whole, and what it shows then is what was sent, under the very same names."""
+    [event] = decode(json.dumps(fields).encode()).elements
+    assert isinstance(event, Event)
+    before = copy.deepcopy(event.fields)
+    mapped = CALL_ROUTERS[mode].map(event)
+    assert event.fields == before
+    if isinstance(mapped, Ended):
+        ends_as_by_the_segment_endpoint(event, mapped, mode)
+        return
+    kind, id_ = of_lane(mapped.lane)
+    call = orjson.loads(body_of(mapped.route, mapped.lane, mapped.body))
+    store = Store(Switches(), max_events=None, keep_message_ids=False)
+    if mapped.route is Route.BULKDELETE:
+        simulator_delete.take(store, kind, call)
+        assert (mapped.state, store.accepted_types) == (None, {"delete visitor": 1})
+        return
+    answer = simulator_metadata.take(store, kind, "agent", call, Switches(), lambda _: None, create=True)
+    assert answer == {"total": 1, "updated": 1, "failed": 0}
+    [element] = call
+    assert store.entities(kind)[id_].agent == element["values"] != {}
+    state = mapped.state
+    assert state is not None
+    assert (state.key, state.fields) == (mapped.lane, tuple(element["values"]))
+    assert len(state.values) == len(state.fields)
+    first, rest = state.fields[0], dict(list(element["values"].items())[1:])
+    assert orjson.loads(state.strip(mapped.body, {first}))["values"] == rest
+
+
+def ends_as_by_the_segment_endpoint(event: Event, end: Ended, mode: Anonymous) -> None:
+    """But for a group, which needs a visitor there, for no traits, and for types that go only one of the ways."""
+    if (end.outcome, end.reason) == (Outcome.SKIPPED, Reason.NO_TRAITS):
+        assert event.type in {EventType.IDENTIFY, EventType.GROUP}
+        return
+    assert end.reason in ENDS[end.outcome]
+    other = ROUTERS[mode].map(event)
+    if event.type is EventType.IDENTIFY:
+        assert isinstance(other, Ended)
+        assert (end.outcome, end.reason, end.message) == (other.outcome, other.reason, other.message)
+    elif event.type is EventType.GROUP:
+        assert isinstance(other, Ended)
+        assert end.reason is not Reason.ANONYMOUS
 
 
 def warnings_of(body: dict[str, Any]) -> set[WarningKind]:
