@@ -135,7 +135,8 @@ STALLED = Metric(
 SENDING_HELD = Metric(
     "sending_held",
     Kind.GAUGE,
-    "1 while no request is started at all. paused: by an operator. rebalance: partitions change hands. "
+    "1 while no request is started at all. paused: by the configuration. operator: by the admin API. "
+    "rebalance: partitions change hands. "
     "asleep: the process stood still, and has to see first whether its partitions are still its own.",
     ("reason",),
 )
@@ -180,6 +181,12 @@ WARNINGS = Metric(
     Kind.COUNTER,
     "Events of which Pendo takes something, but will not show it: `map` says of an event what, and why.",
     ("kind",),
+)
+OPERATOR_ACTS = Metric(
+    "operator_acts_total",
+    Kind.COUNTER,
+    "What operators asked of this pod: pause, resume, skip. unauthorized: somebody has no token, or a wrong one.",
+    ("act", "result"),
 )
 COMMITS = Metric("commits_total", Kind.COUNTER, "Commits by result; failed ones are repeated.", ("result",))
 BUILD_INFO = Metric("build_info", Kind.GAUGE, "1, with the version as a label.", ("version",))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from consumer import __version__, metrics
+from consumer.api import api_of
 from consumer.config.load import Loaded
 from consumer.delivery.crew import Crew
 from consumer.delivery.engine import Shared, callers_of, concurrency_of, memory_of, senders_of
@@ -35,10 +36,12 @@ from consumer.pendo.endpoints import routes_in_use
 from consumer.pendo.requests import Route
 from consumer.pendo.targets import Targets
 from consumer.watch import Watch
-from consumer.web import Web
+from consumer.web import Token, Web
 from consumer.worker.admission import Admission
 from consumer.worker.commits import Commits
+from consumer.worker.hand import Hand
 from consumer.worker.lag import Lag
+from consumer.worker.overview import Overview
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
@@ -95,9 +98,9 @@ class Service:
         for key in self._targets.secrets:
             self._watch.on_secret(key, partial(self._use_credential, key))
         self._watch.on_pause(self._pause)
-        token = options.get("sasl_oauth_token_provider")
-        if isinstance(token, FixedToken):
-            self._watch.on_secret("kafka.security.password", lambda new: token.replace(new.get_secret_value()))
+        kafka_token = options.get("sasl_oauth_token_provider")
+        if isinstance(kafka_token, FixedToken):
+            self._watch.on_secret("kafka.security.password", lambda new: kafka_token.replace(new.get_secret_value()))
         probes = Probes(
             polling=self._polling,
             commits=self._commits,
@@ -106,7 +109,16 @@ class Service:
             letterbox=self._letterbox,
             stopping=self._stop.is_set,
         )
-        self.web = Web(alive=probes.alive, not_ready=probes.not_ready, metrics=self._exposition().render)
+        self._hand = Hand(self._routes, self._partitions)
+        token = Token(settings.http.admin_token)
+        self._watch.on_secret("http.admin_token", token.replace)
+        self.web = Web(
+            alive=probes.alive,
+            not_ready=probes.not_ready,
+            metrics=self._exposition().render,
+            api=api_of(self._hand, Overview(self._partitions, self._lag, self._routes)),
+            token=token,
+        )
 
     def _build_worker(self) -> None:
         settings, tally = self._settings, self.tally
@@ -175,7 +187,9 @@ class Service:
         return Routes(crews, self._letterbox, self._lease)
 
     def _exposition(self) -> Exposition:
-        return Exposition([self._samples, self._admission.samples, self._routes.samples, self._lag.samples])
+        return Exposition(
+            [self._samples, self._admission.samples, self._routes.samples, self._lag.samples, self._hand.samples]
+        )
 
     def stop(self) -> None:
         """Ask for an orderly end; harmless when repeated."""
@@ -274,16 +288,10 @@ class Service:
 
     def _samples(self) -> Iterator[Sample]:
         tally = self.tally
-        for type_, count in tally.received.items():
-            yield Sample(metrics.EVENTS_RECEIVED, count, (type_.value,))
-        for (type_, outcome, reason), count in tally.settled.items():
-            yield Sample(metrics.EVENTS_SETTLED, count, (type_.value, outcome.value, reason.value))
+        yield from tally.samples()
         for result, count in self._commits.results.items():
             yield Sample(metrics.COMMITS, count, (result,))
-        yield Sample(metrics.EVENTS_RELEASED, tally.released)
-        yield Sample(metrics.EVENTS_OPEN, tally.open_events)
         yield Sample(metrics.EVENTS_UNACCOUNTED, tally.unaccounted(self._partitions.open_events()))
-        yield Sample(metrics.OPEN_BYTES, tally.open_bytes)
         yield Sample(metrics.LOOP_LAG, self._pulse.lag_s)
         yield Sample(metrics.REBALANCES, self._partitions.rebalances)
         yield Sample(metrics.RECORDS_EXPIRED, self._partitions.expiry.expired)

@@ -117,5 +117,5 @@ def test_labels_come_from_closed_sets_and_names_are_ours_once() -> None:
     """An id as a label would fill every Prometheus."""
     names = [metric.name for metric in CATALOGUE]
     assert len(names) == len(set(names))
-    allowed = {"type", "outcome", "reason", "route", "status", "topic", "partition", "result", "version", "kind"}
+    allowed = {"act", "type", "outcome", "reason", "route", "status", "topic", "partition", "result", "version", "kind"}
     assert {label for metric in CATALOGUE for label in metric.labels} <= allowed

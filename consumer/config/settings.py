@@ -230,7 +230,7 @@ class HttpSettings(_Section):
     port: v.Port = 8080
     """Port to listen on; 0 picks a free one and logs it."""
     admin_token: v.Secret | None = None
-    """Takes effect with the admin API: the bearer token that opens it."""
+    """Bearer token of the admin API (pause, resume, skip); without one nobody may use it."""
     peers: v.Text | None = None
     """Takes effect with the page: headless DNS name of all pods, which the page sums over."""
 

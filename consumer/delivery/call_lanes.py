@@ -5,6 +5,7 @@ know what a call holds.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from consumer.delivery.lane import Lane
 from consumer.delivery.lanes import Lanes
@@ -19,6 +20,8 @@ class CallLanes(Lanes):
     """
 
     __slots__ = ("linger",)
+
+    together: ClassVar[bool] = True
 
     def __init__(self, max_length: int) -> None:
         super().__init__(max_length)

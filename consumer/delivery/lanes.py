@@ -9,6 +9,7 @@ Beside the lanes, groups of one account stand in its runs.
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from typing import ClassVar
 
 from consumer.delivery.lane import Delivery, Lane
 from consumer.delivery.runs import Runs
@@ -26,6 +27,9 @@ class Lanes:
 
     __slots__ = ("_lanes", "_runs", "_sequence", "aside", "max_length", "ready", "retries")
 
+    together: ClassVar[bool] = False
+    """Whether all that stands in a lane goes at once."""
+
     def __init__(self, max_length: int) -> None:
         self.ready: deque[Lane] = deque()
         self.aside: deque[Lane] = deque()
@@ -39,6 +43,33 @@ class Lanes:
     def __len__(self) -> int:
         """How many lanes hold open deliveries."""
         return len(self._lanes)
+
+    def __iter__(self) -> Iterator[Lane]:
+        """All lanes with open deliveries."""
+        return iter(self._lanes.values())
+
+    def may_go(self, lane: Lane) -> bool:
+        """Whether the head waits for no other version of its account."""
+        run = lane.queue[0].run
+        return run is None or self._runs.may_go(run)
+
+    def withdraw(self, lane: Lane, delivery: Delivery) -> bool:
+        """Take a delivery out of its lane for good; whether it could be, which it cannot while it is on the wire."""
+        place = lane.queue.index(delivery)
+        if place < lane.in_flight:
+            return False
+        if place == 0:
+            run = delivery.run
+            if run is not None and lane in run.waiting:
+                run.waiting.remove(lane)
+            elif lane in self.ready:
+                self.ready.remove(lane)
+            self.conclude_waiting(lane)
+            return True
+        lane.queue.remove(delivery)
+        if delivery.run is not None:
+            self.ready.extend(self._runs.leave(delivery.run))
+        return True
 
     def add(self, delivery: Delivery) -> bool:
         """Put a delivery at the end of its lane; whether the lane became ready by it."""

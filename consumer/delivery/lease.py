@@ -16,6 +16,9 @@ class Hold(StrEnum):
     """Why nothing is sent; labels of the metric `sending_held`."""
 
     PAUSED = "paused"
+    """By the configuration file: the whole group."""
+    OPERATOR = "operator"
+    """By the admin API: this pod."""
     REBALANCE = "rebalance"
     ASLEEP = "asleep"
 

@@ -39,3 +39,27 @@ def letter_of(delivery: Delivery, trouble: Trouble, reason: Reason, message: str
         attempts=trouble.attempts,
         first_attempt_ms=trouble.first_attempt_ms,
     )
+
+
+def skipped_letter(delivery: Delivery, asked_by: str) -> DeadLetter:
+    """The letter of a delivery that an operator gives up, whether or not it was ever sent.
+
+    Args:
+        delivery: Which.
+        asked_by: Who it was, as they said.
+    """
+    reason = Reason.OPERATOR
+    message = f"skipped by an operator ({asked_by})"
+    if delivery.trouble is not None:
+        return letter_of(delivery, delivery.trouble, reason, message)
+    return DeadLetter(
+        record=delivery.ticket.record,
+        type=delivery.type,
+        reason=reason,
+        stage=Stage.DELIVER,
+        error="OperatorError",
+        message=message,
+        index=delivery.index,
+        message_id=delivery.message_id,
+        lane=delivery.request.lane,
+    )

@@ -2,16 +2,28 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from consumer import metrics
 from consumer.delivery.crew import Crew
 from consumer.delivery.lease import Hold, Lease
+from consumer.delivery.letters import skipped_letter
+from consumer.delivery.standing import Standing, Wait, standings
+from consumer.delivery.ticket import Ticket
 from consumer.kafka.letterbox import Letterbox
 from consumer.kafka.progress import Progress
+from consumer.kafka.records import Partition, position
 from consumer.metrics import Sample
 from consumer.pendo.requests import Route
 from consumer.pendo.verdicts import Stall
+
+_HOLDS: Final[Mapping[Hold, Wait]] = {
+    Hold.PAUSED: Wait.PAUSED,
+    Hold.OPERATOR: Wait.PAUSED,
+    Hold.REBALANCE: Wait.REBALANCE,
+    Hold.ASLEEP: Wait.ASLEEP,
+}
+"""What every event waits for while nothing is sent."""
 
 
 class Routes:
@@ -66,6 +78,35 @@ class Routes:
         undecided = [senders.relieve() for senders in self.senders.values()]
         return any(undecided)
 
+    def standings(self, ticket: Ticket) -> list[Standing]:
+        """Where the open events of a record stand; those of which only a letter is left, too."""
+        held = next((wait for why, wait in _HOLDS.items() if why in self._lease.held), None)
+        found = [standing for senders in self.senders.values() for standing in standings(senders, ticket, held)]
+        letters = sum(owner is ticket for owner in self._letterbox.owners())
+        return found + [Standing(position=position(ticket.record), wait=Wait.LETTER)] * letters
+
+    def unread(self, partition: Partition, offset: int) -> Standing:
+        """Where a record stands that was open at the last commit and is not read again yet."""
+        return Standing(position=f"{partition.topic}-{partition.partition}@{offset}", wait=Wait.UNREAD)
+
+    def is_held(self, why: Hold) -> bool:
+        """Whether this is a reason to start no request."""
+        return why in self._lease.held
+
+    def skip(self, ticket: Ticket, asked_by: str) -> tuple[int, int]:
+        """An operator gives up what is open of a record: how many events, and how many are on the wire and stay."""
+        skipped = on_the_wire = 0
+        for senders in self.senders.values():
+            deliveries = [(lane, each) for lane in senders.lanes for each in lane.queue if each.ticket is ticket]
+            for lane, delivery in deliveries:
+                if senders.lanes.withdraw(lane, delivery):
+                    skipped += 1
+                    self._letterbox.park(skipped_letter(delivery, asked_by), ticket)
+                else:
+                    on_the_wire += 1
+            senders.wake()
+        return skipped, on_the_wire
+
     def own(self, partitions: int, of: int) -> None:
         """So many of the group's partitions are ours, and so large a part of its quotas."""
         if partitions:
@@ -115,7 +156,7 @@ class Routes:
 def _long(why: Hold) -> bool:
     """Whether it can last as long as a retry window: then none has run meanwhile."""
     match why:
-        case Hold.PAUSED | Hold.ASLEEP:
+        case Hold.PAUSED | Hold.OPERATOR | Hold.ASLEEP:
             return True
         case Hold.REBALANCE:
             # The group's own timeouts bound it; and they may follow each other faster than a window runs out.

@@ -4,9 +4,11 @@ Events are counted in at admission and out at their settlement or release. Wheth
 open is asked elsewhere, from the tickets themselves: this file must not know them.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import TypeVar
 
+from consumer import metrics
+from consumer.metrics import Sample
 from consumer.outcomes import EventType, Outcome, Reason
 
 Key = TypeVar("Key", bound=Hashable)
@@ -57,3 +59,13 @@ class Tally:
             really_open: Open events counted from the tickets, not from this tally.
         """
         return self.received.total() - self.settled.total() - self.released - really_open
+
+    def samples(self) -> Iterator[Sample]:
+        """The counts as metrics."""
+        for type_, count in self.received.items():
+            yield Sample(metrics.EVENTS_RECEIVED, count, (type_.value,))
+        for (type_, outcome, reason), count in self.settled.items():
+            yield Sample(metrics.EVENTS_SETTLED, count, (type_.value, outcome.value, reason.value))
+        yield Sample(metrics.EVENTS_RELEASED, self.released)
+        yield Sample(metrics.EVENTS_OPEN, self.open_events)
+        yield Sample(metrics.OPEN_BYTES, self.open_bytes)

@@ -209,6 +209,10 @@ class Progress:
             return 0
         return self.next_offset - watermark - len(self._open)
 
+    def open_at(self, offset: int) -> OpenRecord | None:
+        """The record behind an open offset; None when it is not open, or not read again yet."""
+        return self._open.get(offset)
+
     def open_records(self) -> Iterator[OpenRecord]:
         """The records behind the open offsets, lowest first."""
         return (record for record in self._open.values() if record is not None)

@@ -5,7 +5,7 @@ It asks off the record's way. What it learns is shown as metrics, and told to th
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from consumer import metrics
 from consumer.errors import BrokerError
@@ -41,6 +41,22 @@ class Logs(Protocol):
 
     async def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """Where reading stands, as far as known."""
+
+
+class Behind(NamedTuple):
+    """How far behind a partition is; None where it is not known.
+
+    Attributes:
+        end: Where its log ends.
+        lag: Records beyond the committed offset.
+        backlog: Records that are not settled.
+        blocked_s: How long the same record has been the oldest open one.
+    """
+
+    end: int | None
+    lag: int | None
+    backlog: int | None
+    blocked_s: float
 
 
 class Lag:
@@ -143,19 +159,25 @@ class Lag:
         self._positions.observe(behind, now_s)
         self._positions.tell(now_s)
 
+    def of(self, partition: Partition) -> Behind:
+        """How far behind one of ours is."""
+        progress, end = self._partitions.owned[partition], self._ends.get(partition)
+        blocked_s = self._watermarks.for_s(partition, self._loop.time())
+        if end is None or progress.next_offset is None:
+            return Behind(end, None, None, blocked_s)
+        lag = None if progress.committed is None else max(end - progress.committed, 0)
+        return Behind(end, lag, max(end - progress.next_offset, 0) + progress.open_offsets, blocked_s)
+
     def samples(self) -> Iterator[Sample]:
         """How far behind each owned partition is, as far as known."""
-        now_s = self._loop.time()
-        for partition, progress in self._partitions.owned.items():
-            end = self._ends.get(partition)
+        for partition in self._partitions.owned:
+            behind = self.of(partition)
             labels = (partition.topic, str(partition.partition))
-            yield Sample(metrics.BLOCKED_SECONDS, self._watermarks.for_s(partition, now_s), labels)
-            if end is None or progress.next_offset is None:
-                continue
-            unread = max(end - progress.next_offset, 0)
-            yield Sample(metrics.BACKLOG_RECORDS, unread + progress.open_offsets, labels)
-            if progress.committed is not None:
-                yield Sample(metrics.LAG_RECORDS, max(end - progress.committed, 0), labels)
+            yield Sample(metrics.BLOCKED_SECONDS, behind.blocked_s, labels)
+            if behind.backlog is not None:
+                yield Sample(metrics.BACKLOG_RECORDS, behind.backlog, labels)
+            if behind.lag is not None:
+                yield Sample(metrics.LAG_RECORDS, behind.lag, labels)
 
 
 def _readable(progress: Progress) -> bool:
