@@ -40,7 +40,7 @@ class Keep:
     Attributes:
         entries: How many requests the log keeps; None for all.
         bodies: Whether it keeps their bodies.
-        events: How many track events are kept; None for all.
+        events: How many track events are kept; None for all. Likewise what calls wrote of single ids.
         message_ids: Whether it is kept how often each `messageId` was accepted.
     """
 
@@ -91,7 +91,7 @@ class Simulator:
         self.latency = Latency()
         self.store = Store(self.switches, max_events=keep.events, keep_message_ids=keep.message_ids)
         self.log = RequestLog(max_entries=keep.entries, keep_bodies=keep.bodies)
-        self._answers = Answers(self, self.switches, self.store, self.faults)
+        self._answers = Answers(self, self.switches, self.store)
         self._control = Control(self)
         self._address = (host, port)
         self._server: web.Server | None = None
@@ -147,16 +147,16 @@ class Simulator:
         self, request: web.BaseRequest, entry: Entry, argument: str, content: object, facts: Facts
     ) -> tuple[Status, web.Response]:
         """Answer as the faults say, else as Pendo would."""
-        ids = (facts.visitor or argument, facts.account, *(lane.partition(":")[2] for lane in facts.lanes))
+        ids = (facts.visitor or argument, facts.account, *_ids_of(facts)) if self.faults else ()
         answer = self.faults.answer(entry.route, facts.message_id, ids)
         delay_s = self.latency.next_s() + (answer.delay_s if answer else 0.0)
         if delay_s:
             await asyncio.sleep(delay_s)
         if answer is None or answer.is_normal:
-            return self._pendo(request, entry, argument, content, answer)
+            return self._pendo(request, entry, argument, content, facts, answer)
         entry.why = "fault"
         if answer.applied:
-            self._pendo(request, entry, argument, content, None)
+            self._pendo(request, entry, argument, content, facts, None)
         if answer.hang:
             await asyncio.get_running_loop().create_future()
         if answer.reset:
@@ -166,11 +166,18 @@ class Simulator:
         return response.status, response
 
     def _pendo(
-        self, request: web.BaseRequest, entry: Entry, argument: str, content: object, answer: Answer | None
+        self,
+        request: web.BaseRequest,
+        entry: Entry,
+        argument: str,
+        content: object,
+        facts: Facts,
+        answer: Answer | None,
     ) -> tuple[Status, web.Response]:
-        """Answer as Pendo would; a fault may add headers, or choose another of the 2xx."""
+        """Answer as Pendo would; a fault may fail at single ids, add headers, or choose another of the 2xx."""
+        failures = self.faults.failures(entry.route, _ids_of(facts)) if self.faults and facts.lanes else {}
         try:
-            response = self._answers.answer(request, entry, argument, content)
+            response = self._answers.answer(request, entry, argument, content, failures)
         except RefusedError as refused:
             entry.why = str(refused)
             response = web.Response(status=refused.status, headers=refused.headers, text=refused.body)
@@ -180,6 +187,11 @@ class Simulator:
             if answer.status is not None:
                 response.set_status(answer.status)
         return response.status, response
+
+
+def _ids_of(facts: Facts) -> list[str]:
+    """Whom a call is about."""
+    return [lane.partition(":")[2] for lane in facts.lanes]
 
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's signature, private types

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
+import orjson
 from aiohttp import web
 
 from consumer.sandbox import simulator_delete, simulator_metadata, simulator_reading
@@ -22,9 +23,10 @@ from consumer.sandbox.simulator_checks import (
     facts_of,
     track_facts_of,
 )
-from consumer.sandbox.simulator_delete import Pace
-from consumer.sandbox.simulator_faults import Faults
+from consumer.sandbox.simulator_faults import Failures
 from consumer.sandbox.simulator_log import Entry
+from consumer.sandbox.simulator_metadata import Call
+from consumer.sandbox.simulator_pace import Pace, retry_after
 from consumer.sandbox.simulator_store import Group, Kind, Store
 from consumer.sandbox.simulator_switches import Switches
 
@@ -102,16 +104,22 @@ def facts_by_route(route: str, argument: str, content: object) -> Facts:
 class Answers:
     """Pendo, as far as its documentation says."""
 
-    def __init__(self, keys: Keys, switches: Switches, store: Store, faults: Faults) -> None:
+    def __init__(self, keys: Keys, switches: Switches, store: Store) -> None:
         self._keys = keys
         self._switches = switches
         self._store = store
-        self._faults = faults
         self._pace = Pace(switches.requests_per_s)
         self._deletions = Pace(switches.delete_per_s)
 
-    def answer(self, request: web.BaseRequest, entry: Entry, argument: str, content: Any) -> web.Response:  # noqa: ANN401
-        """Answer as Pendo would.
+    def answer(
+        self,
+        request: web.BaseRequest,
+        entry: Entry,
+        argument: str,
+        content: Any,  # noqa: ANN401 - JSON of any shape
+        failures: Failures,
+    ) -> web.Response:
+        """Answer as Pendo would; of a call it fails at the ids that are named in `failures`.
 
         Raises:
             RefusedError: Pendo does not take it.
@@ -130,17 +138,17 @@ class Answers:
             case "metadata" | "bulkdelete":
                 self._check_key(request, route)
                 self._check_body(request, entry)
-                return self._take_call(request, route, argument, content)
+                return self._take_call(request, entry, argument, content, failures)
             case _:
                 self._check_key(request, route)
                 return self._look_up(request, route, argument, content)
 
     def _check_pace(self) -> None:
-        wait_s = self._pace.keep(asyncio.get_running_loop().time())
-        if wait_s is None:
+        wait_s = self._pace.wait_s(asyncio.get_running_loop().time())
+        if not wait_s:
             return
         if self._switches.rate_limit_status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise RefusedError(429, "too many requests", {"Retry-After": f"{wait_s:.0f}"})
+            raise RefusedError(429, "too many requests", retry_after(wait_s))
         raise RefusedError(self._switches.rate_limit_status, "too many requests", body="rateLimitExceeded")
 
     def _check_key(self, request: web.BaseRequest, route: str) -> None:
@@ -155,33 +163,31 @@ class Answers:
                 writes = request.headers.get(KEY_HEADER) == self._keys.integration_key
                 return web.json_response({"valid": True, "writeAccess": writes})
             case "schema":
-                return web.json_response(simulator_reading.schema(self._store, _KINDS[argument]))
+                return web.json_response(simulator_reading.schema(self._store, _KINDS[argument], self._switches))
             case "aggregation":
                 return web.json_response(simulator_reading.aggregate(self._store, content))
             case _:
                 entity = self._store.entities(_KINDS[route]).get(argument)
                 if entity is None:
                     raise RefusedError(404, "unknown id")
-                return web.json_response(entity.to_json())
+                return web.json_response(entity.to_json(empty_groups=self._switches.empty_groups))
 
-    def _take_call(self, request: web.BaseRequest, route: str, argument: str, content: object) -> web.Response:
-        if route == "bulkdelete":
-            wait_s = self._deletions.keep(asyncio.get_running_loop().time())
-            if wait_s is not None:
-                raise RefusedError(429, "more than one deletion a second", {"Retry-After": "1"})
-            simulator_delete.take(self._store, _KINDS[argument], content)
-            return web.json_response({})
+    def _take_call(
+        self, request: web.BaseRequest, entry: Entry, argument: str, content: object, failures: Failures
+    ) -> web.Response:
+        if entry.route == "bulkdelete":
+            wait_s = self._deletions.wait_s(asyncio.get_running_loop().time())
+            if wait_s:
+                raise RefusedError(429, "too many deletions", retry_after(wait_s))
+            entry.outcomes = simulator_delete.take(self._store, _KINDS[argument], content, failures)
+            return web.json_response({}, status=self._switches.delete_status)
         kind, _, group = argument.partition("/")
-        answer = simulator_metadata.take(
-            self._store,
-            _KINDS[kind],
-            _GROUPS[group],
-            content,
-            self._switches,
-            self._faults.failure,
-            create=request.query.get("create") == "true",
+        create = request.query.get("create") == "true"
+        call = Call(
+            self._store, _KINDS[kind], _GROUPS[group], self._switches, failures, create=create, number=entry.seq
         )
-        return web.json_response(answer)
+        answer, entry.outcomes = call.take(content)
+        return web.json_response(answer, dumps=_dumps)
 
     def _take_event(self, request: web.BaseRequest, entry: Entry, key: str, event: Any) -> web.Response:  # noqa: ANN401
         if key != self._keys.api_key:
@@ -206,5 +212,9 @@ class Answers:
     def _check_body(self, request: web.BaseRequest, entry: Entry) -> None:
         if self._switches.require_json_type and request.content_type != "application/json":
             raise RefusedError(415, "the content type is not JSON")
-        if entry.body_bytes > MAX_BODY_BYTES:
+        if entry.body_bytes > (self._switches.max_body_bytes or MAX_BODY_BYTES):
             raise RefusedError(413, "the body is too large")
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()

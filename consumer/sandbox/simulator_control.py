@@ -3,16 +3,18 @@
     POST   /_sim/faults    a rule, or a list of them: answers {"rules": [number, …]}
     GET    /_sim/faults    the rules in force
     DELETE /_sim/faults    all rules, or with ?rule=N one
-    POST   /_sim/key       {"api_key": …, "track_event_secret": …, "integration_key": …}, each may be absent
+    POST   /_sim/key       {"api_key": …, "track_event_secret": …, "integration_key": …, "read_only_key": …}, each may
+                           be absent
     POST   /_sim/latency   {"median_s": …, "p99_s": …, "seed": …}; without p99_s it is constant
     GET    /_sim/state     visitors, accounts, track events, counts
     GET    /_sim/log       requests in the order of arrival; with ?since=N those after number N
     GET    /_sim/counts    counts alone
     GET    /_sim/view/visitor/ID, /_sim/view/account/ID   what a Pendo user sees of one
     POST   /_sim/custom    {"visitor": [name, …], "account": [name, …]}: fields of the metadata group `custom`
-    POST   /_sim/delete    do the deletions that were asked for
+    GET    /_sim/calls/visitor/ID, /_sim/calls/account/ID   the log of calls about one, and what they wrote of it
+    POST   /_sim/delete    do the deletions that were asked for: answers {"deleted": how many}
     GET    /_sim/accepted  how often each messageId was accepted
-    POST   /_sim/reset     forget what was kept, the log, the rules and the latency; keys stay as they are
+    POST   /_sim/reset     forget what was kept, the log, the rules and the latency; keys and custom fields stay
 
 JSON goes in and out; a mistake in it is answered with 400 and the reason. It does not know how Pendo answers.
 """
@@ -27,7 +29,7 @@ from aiohttp import web
 
 from consumer.sandbox.simulator_faults import FaultError, Faults, Latency, Rule
 from consumer.sandbox.simulator_log import RequestLog
-from consumer.sandbox.simulator_store import Store, metadata_name
+from consumer.sandbox.simulator_store import Store
 from consumer.sandbox.simulator_view import view
 
 
@@ -37,6 +39,7 @@ class Controlled(Protocol):
     api_key: str
     track_event_secret: str
     integration_key: str
+    read_only_key: str
     latency: Latency
     faults: Faults
     store: Store
@@ -83,7 +86,7 @@ class Control:
             case "custom":
                 return self._define(**asked)
             case "delete":
-                self._simulator.store.run_deletions()
+                return {"deleted": self._simulator.store.run_deletions()}
             case "reset":
                 return self._reset()
             case _:
@@ -107,19 +110,22 @@ class Control:
             case "accepted":
                 return simulator.store.accepted
             case _:
-                return self._view(name)
+                return self._look_at_one(*name.split("/"))
 
-    def _view(self, name: str) -> object:
-        match name.split("/"):
-            case ["view", "visitor" | "account" as kind, id_]:
-                return view(self._simulator.store, "visitor" if kind == "visitor" else "account", unquote(id_))
+    def _look_at_one(self, name: str, kind: str = "", id_: str = "", *_: str) -> object:
+        store, id_ = self._simulator.store, unquote(id_)
+        match name, kind:
+            case "view", "visitor" | "account":
+                return view(store, kind, id_)
+            case "calls", "visitor" | "account":
+                writes = [write._asdict() for write in store.writes_of(kind, id_)]
+                return {"entries": self._simulator.log.about(f"{kind}:{id_}"), "writes": writes}
             case _:
                 return None
 
     def _define(self, *, visitor: list[str] | None = None, account: list[str] | None = None) -> dict[str, Any]:
-        fields = self._simulator.store.custom_fields
-        fields["visitor"].update(map(metadata_name, visitor or ()))
-        fields["account"].update(map(metadata_name, account or ()))
+        self._simulator.store.define("visitor", *(visitor or ()))
+        self._simulator.store.define("account", *(account or ()))
         return {}
 
     def counts(self) -> dict[str, Any]:
@@ -145,11 +151,13 @@ class Control:
         api_key: str | None = None,
         track_event_secret: str | None = None,
         integration_key: str | None = None,
+        read_only_key: str | None = None,
     ) -> dict[str, Any]:
         simulator = self._simulator
         simulator.api_key = api_key or simulator.api_key
         simulator.track_event_secret = track_event_secret or simulator.track_event_secret
         simulator.integration_key = integration_key or simulator.integration_key
+        simulator.read_only_key = read_only_key or simulator.read_only_key
         return {}
 
     def _reset(self) -> dict[str, Any]:

@@ -7,12 +7,18 @@ what Pendo would have answered, nor how an answer is sent.
 import math
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal, Self
 
 # The standard normal distribution's 99th percentile: turns a p99 into a lognormal's sigma.
 _Z99: Final = 2.3263
+
+
+Failure = Literal["errors", "missing", "untold"]
+"""How Pendo fails at one id of a call: it is named in either list of the answer, or only counted."""
+Failures = Mapping[str, Failure]
+"""At which ids of a call it fails, and how."""
 
 
 class FaultError(ValueError):
@@ -33,7 +39,7 @@ class Answer:
         html: The body is a web page: something other than Pendo answered.
         retry_after: Seconds, or an HTTP date.
         applied: Whether the event is kept although the answer says otherwise: an answer that got lost.
-        fail: Of a call of the Metadata API: how it fails at the id of its rule, while the others pass.
+        fail: Of a call of many ids: how it fails at the id of its rule, while the others pass.
     """
 
     status: int | None = None
@@ -45,7 +51,7 @@ class Answer:
     html: bool = False
     retry_after: float | str | None = None
     applied: bool = False
-    fail: Literal["errors", "missing", "untold"] | None = None
+    fail: Failure | None = None
 
     @property
     def is_normal(self) -> bool:
@@ -99,8 +105,7 @@ class Rule:
         """Refuse a rule that says nothing, or two things."""
         if bool(self.script) == (self.answer is not None):
             raise FaultError("a rule has either a script or an answer")
-        self.is_about_ids = any(answer.fail for answer in (*self.script, *([self.answer] if self.answer else [])))
-        if self.is_about_ids and self.id is None:
+        if self.id is None and any(each is not None and each.fail for each in (*self.script, self.answer)):
             raise FaultError("a rule that fails at an id names it")
         self._left = deque(self.script)
         self._random = random.Random(self.seed)  # noqa: S311 - faults need no secrecy, they need a seed
@@ -126,6 +131,12 @@ class Rule:
         """Return it as `GET /_sim/faults` lists it, with how many answers of its script are left."""
         return asdict(self) | {"left": len(self._left)}
 
+    @property
+    def fails_next(self) -> bool:
+        """Whether its next answer is about an id alone, not about the whole request."""
+        answer = self._left[0] if self._left else self.answer
+        return answer is not None and answer.fail is not None
+
     def next_answer(self) -> Answer | None:
         """Return the answer to a request that this rule is about, or None for none."""
         if self.script:
@@ -145,6 +156,10 @@ class Faults:
         self._by_id: dict[str, list[Rule]] = {}
         self._others: list[Rule] = []
         self._added = 0
+
+    def __len__(self) -> int:
+        """How many rules are in force."""
+        return len(self._rules)
 
     def __iter__(self) -> Iterator[Rule]:
         """Go through the rules in force, the oldest first."""
@@ -170,28 +185,32 @@ class Faults:
         for kept in (self._rules, self._by_message_id, self._by_id, self._others):
             kept.clear()
 
-    def failure(self, id_: str) -> Literal["errors", "missing", "untold"] | None:
-        """How a call of the Metadata API fails at one id; None when it does not."""
-        for rule in self._by_id.get(id_, ()) if self._rules else ():
-            if rule.is_about_ids and (answer := rule.next_answer()) is not None:
-                return answer.fail
-        return None
+    def failures(self, route: str, ids: Collection[str]) -> Failures:
+        """Return at which ids of a call Pendo fails, and how."""
+        found: dict[str, Failure] = {}
+        for id_ in ids if self._by_id else ():
+            for rule in self._by_id.get(id_, ()):
+                if rule.route in (None, route) and rule.fails_next and (answer := rule.next_answer()) and answer.fail:
+                    found[id_] = answer.fail
+                    break
+        return found
 
-    def answer(self, route: str, message_id: str | None, ids: Sequence[str | None]) -> Answer | None:
-        """Return what a request is answered, or None when nothing is wrong with it."""
+    def answer(self, route: str, message_id: str | None, ids: Collection[str | None]) -> Answer | None:
+        """Return what a request is answered, or None when nothing is wrong with it as a whole."""
         if not self._rules:
             return None
         for rule in self._candidates(message_id, ids):
-            if rule.is_about_ids:
+            if rule.route not in (None, route) or rule.fails_next or (rule.id is not None and rule.id not in ids):
                 continue
-            if rule.route in (None, route) and rule.id in (None, *ids) and (answer := rule.next_answer()) is not None:
+            answer = rule.next_answer()
+            if answer is not None:
                 return answer
         return None
 
-    def _candidates(self, message_id: str | None, ids: Sequence[str | None]) -> Iterator[Rule]:
+    def _candidates(self, message_id: str | None, ids: Collection[str | None]) -> Iterator[Rule]:
         if message_id is not None:
             yield from self._by_message_id.get(message_id, ())
-        for id_ in dict.fromkeys(ids):
+        for id_ in dict.fromkeys(ids) if self._by_id else ():
             if id_ is not None:
                 yield from self._by_id.get(id_, ())
         yield from self._others

@@ -6,9 +6,9 @@ was answered as it was, nor what became of its event.
 """
 
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, Literal
 
@@ -16,6 +16,9 @@ from consumer.sandbox.simulator_checks import Facts
 
 # What stands in place of a status: the connection was cut · the client went before there was an answer.
 Status = int | Literal["reset", "gone"]
+
+Outcomes = Mapping[str, str]
+"""Of a call that Pendo took, by id what became of it: `updated`, `deleted`, `missing`, `errors` or `untold`."""
 
 _HASH_BYTES: Final = 8
 
@@ -40,6 +43,7 @@ class Entry:
         body: The body, when bodies are kept.
         started_s: When it arrived, by the monotonic clock; `ended_s` likewise, None while it is in flight.
         status: What was answered; None while it is in flight.
+        outcomes: Of a call that Pendo took, by id what became of it, whatever was answered: an answer may get lost.
         why: Why it was refused, or `fault` when it was told to be.
     """
 
@@ -60,6 +64,7 @@ class Entry:
     started_s: float
     ended_s: float | None = None
     status: Status | None = None
+    outcomes: Outcomes = field(default_factory=dict)
     why: str = ""
 
 
@@ -69,7 +74,7 @@ class RequestLog:
     def __init__(self, *, max_entries: int | None, keep_bodies: bool) -> None:
         self._entries: deque[Entry] = deque(maxlen=max_entries)
         self._keep_bodies = keep_bodies
-        self._lanes: Counter[tuple[str, str]] = Counter()
+        self._lanes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._account_states: dict[str, list[bytes | None]] = {}
         self.in_flight = 0
         self.clear()
@@ -81,6 +86,7 @@ class RequestLog:
         self.max_in_flight = self.in_flight
         self.max_lane_in_flight = 0
         self.lane_overlaps = 0
+        self.repeated_ids = 0
         self.account_conflicts = 0
         self.by_status: Counter[str] = Counter()
         self.by_route: Counter[str] = Counter()
@@ -98,6 +104,8 @@ class RequestLog:
         self.seq += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        if facts.lanes:
+            self.repeated_ids += len(facts.lanes) - len(set(facts.lanes))
         entry = Entry(
             seq=self.seq,
             route=route,
@@ -107,7 +115,7 @@ class RequestLog:
             visitor=facts.visitor,
             account=facts.account,
             in_flight=self.in_flight,
-            lane_in_flight=max((self._enter_lane(route, lane) for lane in _lanes(facts)), default=0),
+            lane_in_flight=self._enter_lanes(route, facts),
             account_conflict=self._enter_account(facts),
             lanes=facts.lanes,
             body_bytes=len(body),
@@ -137,6 +145,7 @@ class RequestLog:
             "max_in_flight": self.max_in_flight,
             "max_lane_in_flight": self.max_lane_in_flight,
             "lane_overlaps": self.lane_overlaps,
+            "repeated_ids": self.repeated_ids,
             "account_conflicts": self.account_conflicts,
         }
 
@@ -144,13 +153,21 @@ class RequestLog:
         """The kept calls that are about this `visitor:ID` or `account:ID`, in the order of arrival."""
         return [entry for entry in self._entries if lane in entry.lanes]
 
-    def _enter_lane(self, route: str, whose: str) -> int:
-        lane = (route, whose)
-        self._lanes[lane] += 1
-        in_flight = self._lanes[lane]
-        self.max_lane_in_flight = max(self.max_lane_in_flight, in_flight)
-        self.lane_overlaps += in_flight > 1
-        return in_flight
+    def outcomes(self, lane: str) -> list[tuple[Status | None, str | None]]:
+        """Of each kept call about this one: what was answered, and what became of its id; None where nothing did."""
+        return [(entry.status, entry.outcomes.get(lane.partition(":")[2])) for entry in self.about(lane)]
+
+    def _enter_lanes(self, route: str, facts: Facts) -> int:
+        """Count one more request for each whom it is about; return the most of any."""
+        most = 0
+        counts = self._lanes[route]
+        for whose in _lanes(facts):
+            in_flight = counts[whose] = counts.get(whose, 0) + 1
+            if in_flight > 1:
+                self.lane_overlaps += 1
+            most = max(most, in_flight)
+        self.max_lane_in_flight = max(self.max_lane_in_flight, most)
+        return most
 
     def _enter_account(self, facts: Facts) -> bool:
         if facts.type != "group" or facts.account is None:
@@ -162,11 +179,11 @@ class RequestLog:
         return conflict
 
     def _leave(self, route: str, facts: Facts) -> None:
+        counts = self._lanes[route]
         for whose in _lanes(facts):
-            lane = (route, whose)
-            self._lanes[lane] -= 1
-            if not self._lanes[lane]:
-                del self._lanes[lane]
+            left = counts.pop(whose) - 1
+            if left:
+                counts[whose] = left
         if facts.type == "group" and facts.account is not None:
             states = self._account_states[facts.account]
             states.remove(facts.state)
@@ -174,8 +191,8 @@ class RequestLog:
                 del self._account_states[facts.account]
 
 
-def _lanes(facts: Facts) -> tuple[str, ...]:
+def _lanes(facts: Facts) -> Iterable[str]:
     """Whose a request is: of a call all whom it is about, each once."""
     if facts.lanes:
-        return tuple(dict.fromkeys(facts.lanes))
+        return dict.fromkeys(facts.lanes)
     return () if facts.visitor is None else (facts.visitor,)

@@ -3,17 +3,13 @@
 A 200 can hide failures. The rules are Pendo's documentation, and what third parties saw of the answers.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from consumer.sandbox.simulator_checks import RefusedError, normal_id
+from consumer.sandbox.simulator_faults import Failure, Failures
+from consumer.sandbox.simulator_log import Outcomes
 from consumer.sandbox.simulator_store import Group, Kind, Store, metadata_name
 from consumer.sandbox.simulator_switches import Switches
-
-Failure = Literal["errors", "missing", "untold"]
-"""How the API fails at one id: it is named in either list, or only counted."""
-Fail = Callable[[str], Failure | None]
-"""Whether a fault makes it fail at an id."""
 
 _KEYS: Final[dict[Kind, str]] = {"visitor": "visitorId", "account": "accountId"}
 
@@ -26,63 +22,90 @@ def lanes_of(kind: Kind, call: object) -> tuple[str, ...]:
     return tuple(f"{kind}:{id_}" for id_ in ids if id_ is not None)
 
 
-def take(
-    store: Store, kind: Kind, group: Group, call: object, switches: Switches, fail: Fail, *, create: bool
-) -> dict[str, Any]:
-    """Write what can be written, and say what became of each id.
+class Call:
+    """One call.
 
-    Raises:
-        RefusedError: The call as a whole is not what it must be.
+    Args:
+        store: What Pendo keeps.
+        kind: Whom its ids name.
+        group: Which fields it writes.
+        switches: What Pendo's documentation leaves open.
+        failures: Where a fault makes it fail.
+        create: Whether it makes those whom Pendo does not know.
+        number: Of the call, in the log.
     """
-    elements = _elements(kind, call, switches)
-    missing: list[Any] = []
-    errors: list[dict[str, Any]] = []
-    untold = 0
-    for given, values in elements:
-        id_ = normal_id(given)
-        failure = fail(id_) if id_ is not None else "errors"
-        if failure is None and id_ is not None:
-            failure = _failure(store, kind, group, id_, values, create=create)
-        if failure is None and id_ is not None:
-            store.write(kind, id_, group, values)
-        elif failure == "untold":
-            untold += 1
-        elif failure == "missing":
-            missing.append(given)
-        else:
-            errors.append({"id": given})
-    return _answer(len(elements), missing, errors, untold, switches)
 
+    def __init__(
+        self,
+        store: Store,
+        kind: Kind,
+        group: Group,
+        switches: Switches,
+        failures: Failures,
+        *,
+        create: bool,
+        number: int,
+    ) -> None:
+        self._store = store
+        self._kind = kind
+        self._group = group
+        self._switches = switches
+        self._failures = failures
+        self._create = create
+        self._number = number
 
-def _elements(kind: Kind, call: object, switches: Switches) -> list[tuple[object, dict[str, Any]]]:
-    if not isinstance(call, list):
-        raise RefusedError(400, "the body is no JSON list")
-    if switches.metadata_max_records is not None and len(call) > switches.metadata_max_records:
-        raise RefusedError(408, "the call takes too long")
-    elements = []
-    for element in call:
-        if not isinstance(element, dict) or _KEYS[kind] not in element or not isinstance(element.get("values"), dict):
-            raise RefusedError(400, f"an element has no {_KEYS[kind]}, or no values")
-        elements.append((element[_KEYS[kind]], element["values"]))
-    return elements
+    def take(self, content: object) -> tuple[dict[str, Any], Outcomes]:
+        """Write what can be written; return the answer, and what became of each id.
 
+        Raises:
+            RefusedError: The call as a whole is not what it must be.
+        """
+        elements = self._elements(content)
+        failed: dict[Failure, list[Any]] = {"missing": [], "errors": [], "untold": []}
+        outcomes: dict[str, str] = {}
+        for given, values in elements:
+            id_ = normal_id(given)
+            failure = "errors" if id_ is None else self._failure(id_, values)
+            if failure is not None:
+                failed[failure].append(given)
+            elif id_ is not None:
+                self._store.write(self._kind, id_, self._group, values, self._number)
+            if id_ is not None:
+                outcomes[id_] = failure or "updated"
+        return self._answer(len(elements), failed), outcomes
 
-def _failure(
-    store: Store, kind: Kind, group: Group, id_: str, values: dict[str, Any], *, create: bool
-) -> Failure | None:
-    if id_ not in store.entities(kind) and not create:
-        return "missing"
-    if group == "custom" and not {metadata_name(name) for name in values} <= store.custom_fields[kind]:
-        return "errors"
-    return None
+    def _elements(self, content: object) -> list[tuple[object, dict[str, Any]]]:
+        if not isinstance(content, list):
+            raise RefusedError(400, "the body is no JSON list")
+        if self._switches.metadata_max_records is not None and len(content) > self._switches.metadata_max_records:
+            raise RefusedError(408, "the call takes too long")
+        key = _KEYS[self._kind]
+        elements = []
+        for element in content:
+            if not isinstance(element, dict) or key not in element or not isinstance(element.get("values"), dict):
+                raise RefusedError(400, f"an element has no {key}, or no values")
+            if self._switches.refuse_undefined_fields and not self._are_defined(element["values"]):
+                raise RefusedError(400, "nobody made a field that an element names")
+            elements.append((element[key], element["values"]))
+        return elements
 
+    def _failure(self, id_: str, values: dict[str, Any]) -> Failure | None:
+        if id_ in self._failures:
+            return self._failures[id_]
+        if not self._create and id_ not in self._store.entities(self._kind):
+            return "missing"
+        return None if self._are_defined(values) else "errors"
 
-def _answer(
-    total: int, missing: list[Any], errors: list[dict[str, Any]], untold: int, switches: Switches
-) -> dict[str, Any]:
-    failed = len(missing) + len(errors) + untold
-    answer: dict[str, Any] = {"total": total, "updated": total - failed, "failed": failed}
-    if switches.list_failures:
-        lists = {"missing": missing, "errors": errors}
-        answer |= {name: found for name, found in lists.items() if found or switches.empty_lists}
-    return answer
+    def _are_defined(self, values: dict[str, Any]) -> bool:
+        """Whether all fields exist; those of `agent` are made when they are written."""
+        if self._group == "agent":
+            return True
+        return self._store.custom_fields[self._kind].issuperset(map(metadata_name, values))
+
+    def _answer(self, total: int, failed: dict[Failure, list[Any]]) -> dict[str, Any]:
+        failures = sum(map(len, failed.values()))
+        answer: dict[str, Any] = {"total": total, "updated": total - failures, "failed": failures}
+        if self._switches.list_failures:
+            lists = {"missing": failed["missing"], "errors": [{"id": given} for given in failed["errors"]]}
+            answer |= {name: found for name, found in lists.items() if found or self._switches.empty_lists}
+        return answer

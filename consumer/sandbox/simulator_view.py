@@ -5,12 +5,13 @@ names, values that are ignored. The rules are Pendo's documentation, restated he
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
-from consumer.sandbox.simulator_store import MAX_AGE_MS, METADATA_GROUP, Entity, Kind, Store, TrackEvent, now_ms
+from consumer.sandbox.simulator_store import MAX_AGE_MS, METADATA_GROUP, Kind, Store, TrackEvent
 
 MAX_PROPERTIES_BYTES: Final = 512
 TOO_LARGE: Final = "too large"
@@ -24,29 +25,39 @@ def view(store: Store, kind: Kind, id_: str) -> dict[str, Any] | None:
         return None
     return {
         "id": entity.id,
-        "accounts": entity.accounts,
-        "metadata": {METADATA_GROUP: entity.metadata, "agent": entity.agent, "custom": entity.custom},
-        "events": [shown for event in store.events if _is_of(event, kind, entity) and (shown := _shown(event))],
+        "accounts": list(entity.accounts),
+        "metadata": {METADATA_GROUP: dict(entity.metadata), "agent": dict(entity.agent), "custom": dict(entity.custom)},
+        "events": [shown for shown in events(store) if shown[kind] == id_],
     }
 
 
-def _is_of(event: TrackEvent, kind: Kind, entity: Entity) -> bool:
-    return (event.visitor if kind == "visitor" else event.account) == entity.id
+def events(store: Store) -> Iterator[dict[str, Any]]:
+    """All track events that are shown, in the order in which they came."""
+    for event in store.events:
+        at_ms = _at_ms(event)
+        age_ms = event.received_ms - at_ms
+        if age_ms <= MAX_AGE_MS and (age_ms >= 0 or store.file_future):
+            yield _shown(event, at_ms)
 
 
-def _shown(event: TrackEvent) -> dict[str, Any] | None:
-    at_ms = _at_ms(event.timestamp)
-    if at_ms is not None and now_ms() - at_ms > MAX_AGE_MS:
-        return None
-    large = len(orjson.dumps(event.properties)) > MAX_PROPERTIES_BYTES
+def _shown(event: TrackEvent, at_ms: int) -> dict[str, Any]:
     named = {name: value for name, value in event.properties.items() if is_displayed(name)}
     return {
         "name": event.name,
         "visitor": event.visitor,
         "account": event.account,
         "at_ms": at_ms,
-        "properties": TOO_LARGE if large else named,
+        "properties": TOO_LARGE if _is_large(event.properties) else named,
     }
+
+
+def _is_large(properties: dict[str, Any]) -> bool:
+    try:
+        return len(orjson.dumps(properties)) > MAX_PROPERTIES_BYTES
+    except (
+        orjson.JSONEncodeError
+    ):  # nested deeper than orjson writes, more than 254 levels: the brackets alone are more
+        return True
 
 
 def is_displayed(name: str) -> bool:
@@ -54,13 +65,15 @@ def is_displayed(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and not (name.startswith("__") and name.endswith("__"))
 
 
-def _at_ms(timestamp: object) -> int | None:
-    if isinstance(timestamp, int):
+def _at_ms(event: TrackEvent) -> int:
+    """When it happened, in milliseconds; without a time that can be read, when it came."""
+    timestamp = event.timestamp
+    if isinstance(timestamp, int) and not isinstance(timestamp, bool):
         return timestamp
     if not isinstance(timestamp, str):
-        return None
+        return event.received_ms
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:
-        return None
+        return event.received_ms
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -267,8 +267,8 @@ async def test_the_schema_lists_fields_by_group_with_their_types(caller: Caller)
     caller.pendo.store.custom_fields["visitor"].add("tier")
     status, groups = await caller.get("metadata/schema/visitor")
     assert status == 200
+    assert groups.pop("auto")["id"] == {"Type": "string"}
     assert groups == {
-        "auto": {"id": {"Type": "string"}},
         "agent": {
             "plan": {"Type": "string"},
             "seats": {"Type": "float"},
