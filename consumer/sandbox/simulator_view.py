@@ -34,7 +34,7 @@ def view(store: Store, kind: Kind, id_: str) -> dict[str, Any] | None:
 def events(store: Store) -> Iterator[dict[str, Any]]:
     """All track events that are shown, in the order in which they came."""
     for event in store.events:
-        at_ms = _at_ms(event)
+        at_ms = time_of(event)
         age_ms = event.received_ms - at_ms
         if age_ms <= MAX_AGE_MS and (age_ms >= 0 or store.file_future):
             yield _shown(event, at_ms)
@@ -65,7 +65,7 @@ def is_displayed(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and not (name.startswith("__") and name.endswith("__"))
 
 
-def _at_ms(event: TrackEvent) -> int:
+def time_of(event: TrackEvent) -> int:
     """When it happened, in milliseconds; without a time that can be read, when it came."""
     timestamp = event.timestamp
     if isinstance(timestamp, int) and not isinstance(timestamp, bool):

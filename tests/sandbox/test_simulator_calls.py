@@ -1,67 +1,14 @@
 """The simulated Metadata API and bulk deletion: each rule as Pendo documents it, and what is left to a switch."""
 
-import io
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 
-from consumer.sandbox.simulator import Simulator
 from consumer.sandbox.simulator_checks import MAX_BODY_BYTES
 from consumer.sandbox.simulator_delete import MAX_IDS
 from consumer.sandbox.simulator_faults import Answer, FaultError, Rule
 from consumer.sandbox.simulator_switches import Switches
-
-CREATE = "agent/value?create=true"
-
-
-class Caller:
-    """A client with an integration key."""
-
-    def __init__(self, pendo: Simulator, session: aiohttp.ClientSession) -> None:
-        self.pendo = pendo
-        self.key = pendo.integration_key
-        self._session = session
-
-    async def post(self, path: str, call: Any) -> tuple[int, Any]:
-        """Status and JSON of a call; None for an empty body."""
-        body = call if isinstance(call, bytes) else json.dumps(call).encode()
-        headers = {"x-pendo-integration-key": self.key, "Content-Type": "application/json"}
-        async with self._session.post(
-            f"{self.pendo.url}/api/v1/{path}", data=io.BytesIO(body), headers=headers
-        ) as answer:
-            text = await answer.text()
-            return answer.status, await answer.json() if text.startswith(("{", "[")) else (text or None)
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        """Likewise."""
-        headers = {"x-pendo-integration-key": self.key}
-        async with self._session.get(f"{self.pendo.url}/api/v1/{path}", headers=headers) as answer:
-            return answer.status, await answer.json() if answer.status == 200 else None
-
-    async def write(self, *ids: str, where: str = f"visitor/{CREATE}", **values: Any) -> tuple[int, Any]:
-        """The same values for some visitors or accounts."""
-        key = "visitorId" if where.startswith("visitor") else "accountId"
-        return await self.post(f"metadata/{where}", [{key: id_, "values": values or {"plan": "pro"}} for id_ in ids])
-
-
-async def calling(switches: Switches | None = None) -> AsyncIterator[Caller]:
-    async with Simulator(switches=switches) as pendo, aiohttp.ClientSession() as session:
-        yield Caller(pendo, session)
-
-
-@pytest.fixture
-async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
-    """A caller of a simulator with the switches that a test names."""
-    async for each in calling(getattr(request, "param", None)):
-        yield each
-
-
-def switched(**switches: Any) -> pytest.MarkDecorator:
-    """Tests with these switches."""
-    return pytest.mark.parametrize("caller", [Switches(**switches)], indirect=True)
+from tests.sandbox.calls import CREATE, Caller, switched
 
 
 @pytest.mark.parametrize("kind", ["visitor", "account"])
@@ -219,8 +166,7 @@ async def test_a_deletion_may_take_its_time(caller: Caller) -> None:
     await caller.write("acme", where=f"account/{CREATE}")
     await caller.post("bulkdelete/account", {"accounts": ["acme"]})
     assert (await caller.get("account/acme"))[0] == 200
-    async with aiohttp.ClientSession() as session, session.post(f"{caller.pendo.url}/_sim/delete"):
-        pass
+    assert await caller.ask("POST", "delete") == {"deleted": 1}
     assert (await caller.get("account/acme"))[0] == 404
 
 
@@ -281,20 +227,12 @@ async def test_the_schema_lists_fields_by_group_with_their_types(caller: Caller)
 
 async def test_an_aggregation_answers_from_documented_sources(caller: Caller) -> None:
     """Visitors, accounts, track events; anything else is refused."""
-
-    async def ask(*pipeline: Any) -> tuple[int, Any]:
-        request = {"requestId": "r", "pipeline": list(pipeline)}
-        status, answer = await caller.post(
-            "aggregation", {"response": {"mimeType": "application/json"}, "request": request}
-        )
-        return status, answer["results"] if status == 200 else None
-
     await caller.write("a", "b")
-    status, rows = await ask({"source": {"visitors": None}}, {"limit": 1})
+    status, rows = await caller.aggregate({"source": {"visitors": None}}, {"limit": 1})
     assert (status, [row["visitorId"] for row in rows]) == (200, ["a"])
-    assert await ask({"source": {"visitors": None}}, {"count": None}) == (200, [{"count": 2}])
-    assert await ask({"source": {"accounts": None}}, {"identified": "accountId"}) == (200, [])
+    assert await caller.aggregate({"source": {"visitors": None}}, {"count": None}) == (200, [{"count": 2}])
+    assert await caller.aggregate({"source": {"accounts": None}}, {"identified": "accountId"}) == (200, [])
     wrongs: list[Any] = [[], [{"source": {"guides": None}}], [{"source": {"trackEvents": None}}], [{"limit": 1}]]
     for wrong in wrongs:
-        assert (await ask(*wrong))[0] == 400
-    assert (await ask({"source": {"visitors": None}}, {"eval": {}}))[0] == 400
+        assert (await caller.aggregate(*wrong))[0] == 400
+    assert (await caller.aggregate({"source": {"visitors": None}}, {"eval": {}}))[0] == 400

@@ -9,7 +9,7 @@ import pytest
 from consumer.sandbox.simulator import Simulator
 from consumer.sandbox.simulator_store import MAX_AGE_MS
 from consumer.sandbox.simulator_switches import Switches
-from consumer.sandbox.simulator_view import TOO_LARGE, view
+from consumer.sandbox.simulator_view import TOO_LARGE, time_of, view
 
 
 def now_ms() -> int:
@@ -109,3 +109,52 @@ async def test_custom_fields_can_be_made_from_outside() -> None:
         async with session.post(f"{pendo.url}/_sim/custom", json={"visitor": ["Tier"]}) as answer:
             assert answer.status == 200
         assert pendo.store.custom_fields == {"visitor": {"tier"}, "account": set()}
+
+
+async def test_what_was_seen_does_not_change_with_what_comes_later() -> None:
+    """A test compares before and after."""
+    async with Simulator() as pendo:
+        pendo.store.write("visitor", "v", "agent", {"plan": "pro"})
+        before = view(pendo.store, "visitor", "v")
+        pendo.store.write("visitor", "v", "agent", {"plan": "free"})
+        assert before is not None
+        assert before["metadata"]["agent"] == {"plan": "pro"}
+
+
+@pytest.mark.parametrize(("switches", "count"), [(Switches(), 1), (Switches(file_future=False), 0)])
+async def test_events_of_the_future_are_shown_or_not_on_both_ways_in(switches: Switches, count: int) -> None:
+    """A switch, for it is not documented."""
+    async with Simulator(switches=switches) as pendo:
+        await track(pendo, now_ms() + 60_000)
+        await segment(pendo, {"type": "track", "event": "Ran", "userId": "w", "timestamp": now_ms() + 60_000})
+        assert len(seen(pendo)) == len(seen(pendo, id_="w")) == count
+
+
+@pytest.mark.parametrize("timestamp", [None, "yesterday", True, "2026-13-01T00:00:00Z"])
+async def test_without_a_time_that_can_be_read_an_event_is_shown_when_it_came(timestamp: Any) -> None:
+    """Segment's events may be without one."""
+    async with Simulator() as pendo:
+        began_ms = now_ms()
+        await segment(pendo, {"type": "track", "event": "Ran", "userId": "v", "timestamp": timestamp})
+        assert began_ms <= seen(pendo)[0]["at_ms"] <= now_ms()
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["1970-01-01T00:00:00.005Z", "1970-01-01T01:00:00.005+01:00", "1970-01-01T00:00:00.005"]
+)
+async def test_times_are_shown_in_milliseconds(timestamp: str) -> None:
+    """With a zone, or without one in UTC."""
+    async with Simulator() as pendo:
+        await segment(pendo, {"type": "track", "event": "Ran", "userId": "v", "timestamp": timestamp})
+        [event] = pendo.store.events
+        assert time_of(event) == 5
+
+
+async def test_properties_that_are_nested_too_deeply_to_be_measured_are_too_large() -> None:
+    """Their brackets alone are."""
+    async with Simulator() as pendo:
+        deep: list[Any] = []
+        for _ in range(300):
+            deep = [deep]
+        await track(pendo, properties={"a": deep})
+        assert seen(pendo)[0]["properties"] == TOO_LARGE
