@@ -25,7 +25,6 @@ from consumer.sandbox.simulator_checks import (
 )
 from consumer.sandbox.simulator_faults import Failures
 from consumer.sandbox.simulator_log import Entry
-from consumer.sandbox.simulator_metadata import Call
 from consumer.sandbox.simulator_pace import Pace, retry_after
 from consumer.sandbox.simulator_store import Group, Kind, Store
 from consumer.sandbox.simulator_switches import Switches
@@ -183,10 +182,16 @@ class Answers:
             return web.json_response({}, status=self._switches.delete_status)
         kind, _, group = argument.partition("/")
         create = request.query.get("create") == "true"
-        call = Call(
-            self._store, _KINDS[kind], _GROUPS[group], self._switches, failures, create=create, number=entry.seq
+        answer = simulator_metadata.take(
+            self._store,
+            _KINDS[kind],
+            _GROUPS[group],
+            content,
+            self._switches,
+            failures.get,
+            create=create,
+            entry=entry,
         )
-        answer, entry.outcomes = call.take(content)
         return web.json_response(answer, dumps=_dumps)
 
     def _take_event(self, request: web.BaseRequest, entry: Entry, key: str, event: Any) -> web.Response:  # noqa: ANN401

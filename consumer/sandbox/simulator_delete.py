@@ -19,7 +19,7 @@ def lanes_of(kind: Kind, call: object) -> tuple[str, ...]:
     return tuple(f"{kind}:{id_}" for given in (ids if isinstance(ids, list) else []) if (id_ := normal_id(given)))
 
 
-def take(store: Store, kind: Kind, call: object, failures: Failures) -> Outcomes:
+def take(store: Store, kind: Kind, call: object, failures: Failures | None = None) -> Outcomes:
     """Have them deleted, and say what became of each id; where a fault fails, nobody is.
 
     Raises:
@@ -33,5 +33,6 @@ def take(store: Store, kind: Kind, call: object, failures: Failures) -> Outcomes
     normal = [id_ for given in ids if (id_ := normal_id(given))]
     if len(normal) < len(ids):
         raise RefusedError(400, "an id is invalid")
-    store.delete(kind, [id_ for id_ in normal if id_ not in failures])
-    return {id_: failures.get(id_, "deleted") for id_ in normal}
+    outcomes: dict[str, str] = {**dict.fromkeys(normal, "deleted"), **(failures or {})}
+    store.delete(kind, [id_ for id_, outcome in outcomes.items() if outcome == "deleted"])
+    return outcomes

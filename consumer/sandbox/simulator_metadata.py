@@ -3,13 +3,17 @@
 A 200 can hide failures. The rules are Pendo's documentation, and what third parties saw of the answers.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from consumer.sandbox.simulator_checks import RefusedError, normal_id
-from consumer.sandbox.simulator_faults import Failure, Failures
-from consumer.sandbox.simulator_log import Outcomes
+from consumer.sandbox.simulator_faults import Failure
+from consumer.sandbox.simulator_log import Entry, Outcomes
 from consumer.sandbox.simulator_store import Group, Kind, Store, metadata_name
 from consumer.sandbox.simulator_switches import Switches
+
+Fail = Callable[[str], Failure | None]
+"""Whether a fault makes it fail at an id, and how."""
 
 _KEYS: Final[dict[Kind, str]] = {"visitor": "visitorId", "account": "accountId"}
 
@@ -22,7 +26,30 @@ def lanes_of(kind: Kind, call: object) -> tuple[str, ...]:
     return tuple(f"{kind}:{id_}" for id_ in ids if id_ is not None)
 
 
-class Call:
+def take(
+    store: Store,
+    kind: Kind,
+    group: Group,
+    call: object,
+    switches: Switches,
+    fail: Fail,
+    *,
+    create: bool,
+    entry: Entry | None = None,
+) -> dict[str, Any]:
+    """Write what can be written, and say what became of each id; the log's entry learns it too.
+
+    Raises:
+        RefusedError: The call as a whole is not what it must be.
+    """
+    taken = _Call(store, kind, group, switches, fail, create=create, number=entry.seq if entry else 0)
+    answer, outcomes = taken.take(call)
+    if entry is not None:
+        entry.outcomes = outcomes
+    return answer
+
+
+class _Call:
     """One call.
 
     Args:
@@ -30,7 +57,7 @@ class Call:
         kind: Whom its ids name.
         group: Which fields it writes.
         switches: What Pendo's documentation leaves open.
-        failures: Where a fault makes it fail.
+        fail: Whether a fault makes it fail at an id.
         create: Whether it makes those whom Pendo does not know.
         number: Of the call, in the log.
     """
@@ -41,7 +68,7 @@ class Call:
         kind: Kind,
         group: Group,
         switches: Switches,
-        failures: Failures,
+        fail: Fail,
         *,
         create: bool,
         number: int,
@@ -50,7 +77,7 @@ class Call:
         self._kind = kind
         self._group = group
         self._switches = switches
-        self._failures = failures
+        self._fail = fail
         self._create = create
         self._number = number
 
@@ -90,8 +117,9 @@ class Call:
         return elements
 
     def _failure(self, id_: str, values: dict[str, Any]) -> Failure | None:
-        if id_ in self._failures:
-            return self._failures[id_]
+        failure = self._fail(id_)
+        if failure is not None:
+            return failure
         if not self._create and id_ not in self._store.entities(self._kind):
             return "missing"
         return None if self._are_defined(values) else "errors"
