@@ -1,0 +1,186 @@
+"""`dlq`: the dead-letter topic. What lies there, as letters or as cases; one whole; as lines that `map` takes."""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from consumer.cli.configuration import add_config_option, load_configuration
+from consumer.config.settings import Settings
+from consumer.letters import Wanted, cases_of, event_of, exported, row_of, shown
+from consumer.outcomes import EventType
+from consumer.worker.hand import parse_position
+
+if TYPE_CHECKING:
+    from consumer.kafka.filed import Filed
+    from consumer.kafka.records import Partition
+    from consumer.segment.events import Event
+
+EXIT_NONE: Final = 1
+EXIT_USAGE: Final = 2
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "dlq",
+        help="look into the dead-letter topic: list, show, export",
+        description="Look into the dead-letter topic, without a group: nothing is committed, nothing is changed.",
+        epilog="Begin with `pendo-consumer dlq list --group-by case`; then `dlq show` its example, and "
+        "`dlq export --reason invalid_id | pendo-consumer map` for what would become of them now.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = commands.add_parser(
+        "list",
+        help="a line a letter, or a line a case",
+        description="List letters, or cases: letters alike in reason, status, type and failing field.",
+        epilog="Example: pendo-consumer dlq list --group-by case --since 24h. Ends with 0.",
+    )
+    listing.add_argument("--group-by", choices=["case"], help="a line a case: how many, first, last, an example")
+    listing.add_argument("--json", action="store_true", help="print one JSON object a line")
+    _add_filters(listing)
+    listing.set_defaults(execute=_list)
+    showing = commands.add_parser(
+        "show",
+        help="one letter whole: headers, event, and what would become of it now",
+        description="Show one letter whole, as JSON. It holds what the event holds, personal data included.",
+        epilog="Example: pendo-consumer dlq show segment-events-dead-letter-0@17. Ends with 0, or 1: no such letter.",
+    )
+    showing.add_argument("letter", metavar="LETTER", help="TOPIC-PARTITION@OFFSET, as `list` prints it")
+    add_config_option(showing)
+    showing.set_defaults(execute=_show)
+    exporting = commands.add_parser(
+        "export",
+        help="the events as JSON lines, which `map` takes",
+        description="Print the events of letters, one JSON value a line, as `map` and `test` take them. They hold "
+        "personal data.",
+        epilog="Example: pendo-consumer dlq export --reason invalid_traits | pendo-consumer map. Ends with 0.",
+    )
+    _add_filters(exporting)
+    exporting.set_defaults(execute=_export)
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    add_config_option(parser)
+    parser.add_argument("--reason", action="append", default=[], help="of this reason, repeatable; `foreign`: not ours")
+    parser.add_argument("--status", action="append", default=[], help="of this last status, repeatable")
+    parser.add_argument("--type", action="append", default=[], choices=[t.value for t in EventType], help="repeatable")
+    parser.add_argument("--since", type=_time, metavar="TIME", help="parked since: an ISO time, or 90m, 24h, 7d ago")
+    parser.add_argument("--until", type=_time, metavar="TIME", help="parked before")
+    parser.add_argument("--id", help="of this messageId, user or account")
+
+
+def _time(text: str) -> int:
+    """Milliseconds since the epoch of an ISO time, or of so long ago."""
+    ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if ago:
+        return int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    return Wanted(
+        reasons=frozenset(args.reason),
+        statuses=frozenset(args.status),
+        types=frozenset(args.type),
+        since_ms=args.since,
+        until_ms=args.until,
+        id=args.id,
+    )
+
+
+def _list(args: argparse.Namespace) -> int:
+    settings = load_configuration(args).settings
+    found = _letters(settings, _wanted(args))
+    if args.group_by:
+        rows = cases_of(found)
+    else:
+        rows = sorted((row_of(*each) for each in found), key=lambda row: row["parked_ms"])
+    if args.json:
+        for row in rows:
+            print(json.dumps(row))
+    else:
+        _print_table(rows, by_case=bool(args.group_by))
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from consumer.mapping.assembly import router_of  # noqa: PLC0415  # `list` and `export` map nothing
+    from consumer.mapping.explain import explain  # noqa: PLC0415
+    from consumer.pendo.endpoints import Endpoints  # noqa: PLC0415
+
+    try:
+        partition, offset = parse_position(args.letter)
+    except ValueError as error:
+        print(f"{args.letter}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    settings = load_configuration(args).settings
+    envelope = settings.segment.envelope_keys
+    router, describe = router_of(settings), Endpoints.from_settings(settings.pendo).describe
+    for filed in _read(settings, partition.topic, (partition, offset)):
+        event = event_of(filed, envelope)
+        letter = shown(filed, event, envelope, lambda value: explain(value, envelope, router, describe))
+        print(json.dumps(letter, indent=2, ensure_ascii=False))
+        return 0
+    print(f"{args.letter}: there is no such letter; it may have expired", file=sys.stderr)
+    return EXIT_NONE
+
+
+def _export(args: argparse.Namespace) -> int:
+    settings = load_configuration(args).settings
+    left_out = 0
+    for filed, event in _letters(settings, _wanted(args)):
+        value = exported(filed, event, settings.segment.envelope_keys)
+        if value is None:
+            left_out += 1
+        else:
+            sys.stdout.buffer.write(value + b"\n")
+    sys.stdout.buffer.flush()
+    if left_out:
+        print(f"{left_out} left out: without a value, or not a line of text; see `dlq show`", file=sys.stderr)
+    return 0
+
+
+def _letters(settings: Settings, wanted: Wanted) -> Iterator[tuple["Filed", "Event | None"]]:
+    for filed in _read(settings, settings.dead_letter.topic, None):
+        event = event_of(filed, settings.segment.envelope_keys)
+        if wanted.holds(filed, event):
+            yield filed, event
+
+
+def _read(settings: Settings, topic: str, only: "tuple[Partition, int] | None") -> list["Filed"]:
+    from consumer.kafka.filed import letters_in  # noqa: PLC0415  # other commands need no client of Kafka
+    from consumer.kafka.security import client_options  # noqa: PLC0415
+
+    async def read() -> list["Filed"]:
+        return [filed async for filed in letters_in(client_options(settings.kafka), topic, only=only)]
+
+    return asyncio.run(read())
+
+
+_LETTER_COLUMNS: Final = ("parked", "letter", "position", "reason", "status", "type", "attempts", "message")
+_CASE_COLUMNS: Final = ("count", "reason", "status", "type", "field", "first", "last", "example", "message")
+
+
+def _print_table(rows: list[dict[str, Any]], *, by_case: bool) -> None:
+    columns = _CASE_COLUMNS if by_case else _LETTER_COLUMNS
+    lines = [columns, *(tuple(_cell(row, column) for column in columns) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    total = sum(row["count"] for row in rows) if by_case else len(rows)
+    print(f"{total:,} letters" + (f" in {len(rows)} cases" if by_case else ""), file=sys.stderr)
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    if column in {"parked", "first", "last"}:
+        at_ms = row["parked_ms" if column == "parked" else column]
+        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+    return str(row[column]) or "-"
