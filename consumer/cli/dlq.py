@@ -3,14 +3,13 @@
 import argparse
 import asyncio
 import json
-import re
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from consumer.cli.configuration import add_config_option, load_configuration
+from consumer.cli.times import since
 from consumer.config.settings import Settings
 from consumer.letters import Wanted, cases_of, event_of, exported, row_of, shown
 from consumer.outcomes import EventType
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 EXIT_NONE: Final = 1
 EXIT_USAGE: Final = 2
-_UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -71,18 +69,9 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", action="append", default=[], help="of this reason, repeatable; `foreign`: not ours")
     parser.add_argument("--status", action="append", default=[], help="of this last status, repeatable")
     parser.add_argument("--type", action="append", default=[], choices=[t.value for t in EventType], help="repeatable")
-    parser.add_argument("--since", type=_time, metavar="TIME", help="parked since: an ISO time, or 90m, 24h, 7d ago")
-    parser.add_argument("--until", type=_time, metavar="TIME", help="parked before")
+    parser.add_argument("--since", type=since, metavar="TIME", help="parked since: an ISO time, or 90m, 24h, 7d ago")
+    parser.add_argument("--until", type=since, metavar="TIME", help="parked before")
     parser.add_argument("--id", help="of this messageId, user or account")
-
-
-def _time(text: str) -> int:
-    """Milliseconds since the epoch of an ISO time, or of so long ago."""
-    ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if ago:
-        return int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:

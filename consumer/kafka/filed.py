@@ -3,23 +3,13 @@
 Records come in, values go out. What another system wrote there is known as such: it has none of our headers.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
-
-from consumer.errors import BrokerError
 from consumer.kafka.dead_letter import CONNECT, MAX_DIGITS, OURS
+from consumer.kafka.reading import records_in
 from consumer.kafka.records import Partition, Record, position
-
-CONNECT_TIMEOUT_S: Final = 15.0
-IDLE_TIMEOUT_MS: Final = 2000
-"""What has not come by then is taken to be not there: compaction and transactions leave holes in a log."""
-MAX_POLL: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,48 +86,10 @@ def _number(text: str | None) -> int | None:
 async def letters_in(
     options: Mapping[str, Any], topic: str, *, only: tuple[Partition, int] | None = None
 ) -> AsyncIterator[Filed]:
-    """All letters that lie in a topic now, partition by partition as they come; or the one at a position.
+    """All letters that lie in a topic now, or the one at a position.
 
     Raises:
         BrokerError: The topic cannot be read.
     """
-    reader = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await reader.start()
-            ends = await _stand(reader, topic, only)
-        async for record in _records(reader, ends):
-            if only is None or record.offset == only[1]:
-                yield read_letter(record)
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerError(f"topic {topic} cannot be read: {error.__class__.__name__}") from error
-    finally:
-        await asyncio.wait([asyncio.create_task(reader.stop(), name="stop reading")], timeout=CONNECT_TIMEOUT_S)
-
-
-async def _stand(reader: AIOKafkaConsumer, topic: str, only: tuple[Partition, int] | None) -> dict[TopicPartition, int]:
-    """Stand before what is to be read; up to where that is, by partition."""
-    await reader._client.fetch_all_metadata()  # noqa: SLF001  # without it an unsubscribed consumer knows no topic
-    numbers = reader.partitions_for_topic(topic) or ()
-    asked = [TopicPartition(topic, number) for number in numbers if only is None or number == only[0].partition]
-    if not asked:
-        return {}
-    reader.assign(asked)
-    first, end = await reader.beginning_offsets(asked), await reader.end_offsets(asked)
-    for tp in asked:
-        reader.seek(tp, first[tp] if only is None else max(only[1], first[tp]))
-    ends = end if only is None else {tp: min(only[1] + 1, end[tp]) for tp in asked}
-    return {tp: ends[tp] for tp in asked if ends[tp] > (first[tp] if only is None else only[1])}
-
-
-async def _records(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Record]:
-    while ends:
-        batches = await reader.getmany(*ends, timeout_ms=IDLE_TIMEOUT_MS, max_records=MAX_POLL)
-        if not batches:
-            return
-        for tp, records in batches.items():
-            for record in records:
-                if record.offset < ends.get(tp, 0):
-                    yield record
-            if records[-1].offset >= ends[tp] - 1:
-                del ends[tp]
+    async for record in records_in(options, topic, only=only):
+        yield read_letter(record)

@@ -213,6 +213,10 @@ class Progress:
         """The record behind an open offset; None when it is not open, or not read again yet."""
         return self._open.get(offset)
 
+    def is_open(self, offset: int) -> bool:
+        """Whether an offset is open, read again yet or not."""
+        return offset in self._open
+
     def open_records(self) -> Iterator[OpenRecord]:
         """The records behind the open offsets, lowest first."""
         return (record for record in self._open.values() if record is not None)

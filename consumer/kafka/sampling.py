@@ -48,8 +48,9 @@ async def count_unkeyed(options: Mapping[str, Any], topic: str) -> tuple[int, in
 
 async def _go_back(consumer: AIOKafkaConsumer, topic: str, count: int) -> bool:
     """Stand before the newest records; whether the topic is there at all."""
-    await consumer._client.fetch_all_metadata()  # noqa: SLF001  # without it an unsubscribed consumer knows no topic
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    # A client that subscribes to nothing knows no topic of itself.
+    metadata = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+    partitions = [TopicPartition(topic, number) for number in metadata.partitions_for_topic(topic) or ()]
     if not partitions:
         return False
     consumer.assign(partitions)

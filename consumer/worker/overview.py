@@ -32,6 +32,7 @@ class Overview:
             "end": behind.end,
             "lag": behind.lag,
             "backlog": behind.backlog,
+            "read": progress.next_offset,
             "open": progress.open_offsets,
             "finished_beyond": progress.finished_beyond,
             "blocked_s": round(behind.blocked_s, 1),

@@ -1,0 +1,88 @@
+"""Reading a topic without a group, from some time on to where it ends now: nothing is committed, nobody reads less."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from consumer.errors import BrokerError
+from consumer.kafka.records import Partition, Record
+
+CONNECT_TIMEOUT_S: Final = 15.0
+POLL_MS: Final = 500
+SILENCE_S: Final = 30.0
+"""Records lie there and none comes: the partition has no leader, or the broker is in trouble."""
+MAX_POLL: Final = 500
+
+
+async def records_in(
+    options: Mapping[str, Any], topic: str, *, since_ms: int | None = None, only: tuple[Partition, int] | None = None
+) -> AsyncIterator[Record]:
+    """All records that lie in a topic now, each partition's in order; or the one at a position.
+
+    Args:
+        options: The client's.
+        topic: Which; one that is not there has no records.
+        since_ms: Those that came since, milliseconds since the epoch; None for all.
+        only: A partition, and the offset of the one that is meant.
+
+    Raises:
+        BrokerError: The topic cannot be read.
+    """
+    reader = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await reader.start()
+            ends = await _stand(reader, topic, since_ms, only)
+        async for record in _records(reader, ends):
+            if only is None or record.offset == only[1]:
+                yield record
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise BrokerError(f"topic {topic} cannot be read: {error.__class__.__name__}") from error
+    finally:
+        await asyncio.wait([asyncio.create_task(reader.stop(), name="stop reading")], timeout=CONNECT_TIMEOUT_S)
+
+
+async def _stand(
+    reader: AIOKafkaConsumer, topic: str, since_ms: int | None, only: tuple[Partition, int] | None
+) -> dict[TopicPartition, int]:
+    """Stand before what is to be read; up to where that is, by partition."""
+    # A client that subscribes to nothing knows no topic of itself.
+    metadata = await reader._client.fetch_all_metadata()  # noqa: SLF001
+    numbers = metadata.partitions_for_topic(topic) or ()
+    asked = [TopicPartition(topic, number) for number in numbers if only is None or number == only[0].partition]
+    if not asked:
+        return {}
+    reader.assign(asked)
+    begins, ends = await reader.beginning_offsets(asked), await reader.end_offsets(asked)
+    if only is not None:
+        begins = {tp: max(only[1], begin) for tp, begin in begins.items()}
+        ends = {tp: min(only[1] + 1, end) for tp, end in ends.items()}
+    elif since_ms is not None:
+        found = await reader.offsets_for_times(dict.fromkeys(asked, since_ms))
+        # Nothing since then: the end.
+        begins = {tp: at.offset if (at := found.get(tp)) is not None else ends[tp] for tp in asked}
+    for tp, begin in begins.items():
+        reader.seek(tp, begin)
+    return {tp: end for tp, end in ends.items() if end > begins[tp]}
+
+
+async def _records(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Record]:
+    clock = asyncio.get_running_loop().time
+    came = clock()
+    while ends:
+        batches = await reader.getmany(*ends, timeout_ms=POLL_MS, max_records=MAX_POLL)
+        for tp, records in batches.items():
+            for record in records:
+                if record.offset < ends[tp]:
+                    yield record
+        # Not the last record's offset: a log may end with what is no record, such as the marker of a transaction.
+        for tp in [tp for tp, end in ends.items() if await reader.position(tp) >= end]:
+            del ends[tp]
+        if batches:
+            came = clock()
+        elif clock() - came > SILENCE_S:
+            raise BrokerError(f"nothing came of {', '.join(f'{tp.topic}-{tp.partition}' for tp in ends)}")
