@@ -8,18 +8,20 @@ from aiokafka import AIOKafkaProducer
 from consumer.errors import BrokerError
 from consumer.kafka.sampling import newest_records
 from consumer.sandbox.broker import EmbeddedBroker
+from tests.support.apache import ApacheKafka
 
 
-async def fill(broker: EmbeddedBroker, topic: str, partitions: int, records: int) -> None:
+async def fill(broker: EmbeddedBroker | ApacheKafka, topic: str, partitions: int, records: int) -> None:
     await broker.create_topics([topic], partitions)
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
         for number in range(records):
             await producer.send_and_wait(topic, json.dumps(number).encode(), partition=number % partitions)
 
 
-async def test_the_newest_records_of_all_partitions_are_read() -> None:
+@pytest.mark.parametrize("kind", [EmbeddedBroker, pytest.param(ApacheKafka, marks=pytest.mark.apache)])
+async def test_the_newest_records_of_all_partitions_are_read(kind: type[EmbeddedBroker | ApacheKafka]) -> None:
     """No more than asked for, and as many from each; all when there are fewer."""
-    async with EmbeddedBroker() as broker:
+    async with kind() as broker:
         await fill(broker, "many", 2, 20)
         await fill(broker, "none", 2, 0)
         options = {"bootstrap_servers": [broker.bootstrap]}
