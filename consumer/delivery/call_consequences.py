@@ -27,6 +27,10 @@ from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Accepted, Later, Locked
 
 log = get_logger(__name__)
 
+# Looking a member up in its enum takes as long as a small function.
+_DELIVERED: Final = Outcome.DELIVERED
+_MERGED: Final = Outcome.MERGED
+_NO_REASON: Final = Reason.NONE
 ANY: Final = 1 << 30
 """As many ids in one call as there may be."""
 TOO_MUCH: Final = frozenset({408, 413})
@@ -131,18 +135,19 @@ class CallConsequences(Consequences):
 
     def _settle(self, cell: Cell, *, opted_out: bool) -> None:
         """The newest is delivered, the others were merged into it."""
-        last = len(cell.parts) - 1
-        for place, (stamp, delivery, sent) in enumerate(cell.parts):
+        now_s, ages, newest = time(), self.ages, cell.parts[-1][1]
+        for stamp, delivery, sent in cell.parts:
             ticket = delivery.ticket
             if opted_out:
                 ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
                 continue
             # Whoever owns the record by now: what Pendo has is known.
-            self._memory.note(sent, stamp)
+            self._memory.note(sent, stamp, written=delivery is newest or not cell.is_newest)
             if ticket.progress.released:
                 self._memory.forget_values(sent)
-            ticket.settle(delivery.type, Outcome.DELIVERED if place == last else Outcome.MERGED, Reason.NONE)
-            self.ages[delivery.type].observe(max(time() - ticket.arrived_ms / 1000, 0.0))
+            ticket.settle(delivery.type, _DELIVERED if delivery is newest else _MERGED, _NO_REASON)
+            age_s = now_s - ticket.arrived_ms / 1000
+            ages[delivery.type].observe(age_s if age_s > 0 else 0.0)
         cell.lane.failing = None
         self._call_lanes.leave(cell.lane, len(cell.parts))
 

@@ -32,16 +32,18 @@ class Cell:
         id: Whose it is.
         parts: Its deliveries, by how new they are, the newest last.
         element: What they say together.
+        is_newest: Whether that is what the newest says: as a rule all of one id have the same fields.
     """
 
-    __slots__ = ("element", "id", "kind", "lane", "parts")
+    __slots__ = ("element", "id", "is_newest", "kind", "lane", "parts")
 
-    def __init__(self, lane: Lane, parts: list[Part], element: bytes) -> None:
+    def __init__(self, lane: Lane, parts: list[Part], element: bytes, *, is_newest: bool) -> None:
         self.lane = lane
         self.kind: Kind
         self.kind, self.id = of_lane(lane.key)
         self.parts = parts
         self.element = element
+        self.is_newest = is_newest
 
 
 class Cells:
@@ -79,5 +81,15 @@ class Cells:
         lane.in_flight = len(parts)
         if not parts:
             return None
+        if len(parts) == 1:
+            return Cell(lane, parts, parts[0][2].body, is_newest=True)
         parts.sort(key=_BY_STAMP)
-        return Cell(lane, parts, self._form.merge([sent.body for _, _, sent in parts]))
+        newest = parts[-1][2]
+        is_newest = newest.state is not None and _have_fields(parts, newest.state.fields)
+        element = newest.body if is_newest else self._form.merge([sent.body for _, _, sent in parts])
+        return Cell(lane, parts, element, is_newest=is_newest)
+
+
+def _have_fields(parts: list[Part], fields: tuple[str, ...]) -> bool:
+    """Whether each says something of these very fields: then what the newest says is all."""
+    return all(sent.state is not None and sent.state.fields == fields for _, _, sent in parts)

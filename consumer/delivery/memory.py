@@ -113,13 +113,14 @@ class Memory:
             return reason
         return _stripped(request, state.fields, fresh)
 
-    def note(self, request: Request, stamp: Stamp, *, delivered: bool = True) -> None:
+    def note(self, request: Request, stamp: Stamp, *, delivered: bool = True, written: bool = True) -> None:
         """Remember a request.
 
         Args:
             request: What was sent, as `judge` gave it; or what it found unchanged.
             stamp: How new it is.
             delivered: Whether Pendo accepted it; else it was unchanged, and only its fields count as newer.
+            written: Whether its fields are what stands at Pendo now; not when something newer went with it.
         """
         identity = request.identity
         if delivered and identity and self._message_ids:
@@ -128,7 +129,7 @@ class Memory:
                 self._delivered, self._delivered_before = set(), self._delivered
         state = request.state
         if state is not None and self._ids:
-            if state.fields:
+            if written and state.fields:
                 self._note_fields(state, stamp)
             if delivered and request.account is not None:
                 self._note_pair(_pair(request))
