@@ -16,7 +16,7 @@ from consumer.pendo.verdicts import Stall
 
 log = get_logger(__name__)
 
-_REMEDIES: Final = {
+REMEDIES: Final = {
     Stall.CREDENTIALS: "Pendo refuses the credential: nothing is delivered until it is replaced; records stay in Kafka",
     Stall.ENDPOINT: "this is not Pendo's endpoint: check pendo.region, data_url and proxy; records stay in Kafka",
 }
@@ -49,7 +49,7 @@ class GateChanges:
             case GateState.CIRCUIT:
                 log.warning("Pendo is unreachable: keeping the records in Kafka and probing", **seen)
             case GateState.STALLED:
-                log.error(_REMEDIES[self._gate.stall or Stall.ENDPOINT], **seen)
+                log.error(REMEDIES[self._gate.stall or Stall.ENDPOINT], **seen)
             case GateState.FLOOD:
                 log.error(
                     "most events are refused: delivery is stopped but for probes, the events stay in Kafka. Look into "
