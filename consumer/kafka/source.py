@@ -139,6 +139,10 @@ class Source:
         except (KafkaError, OSError) as error:
             await _stop(consumer, COMMIT_TIMEOUT_S)
             raise BrokerError(f"cannot connect: {error.__class__.__name__}") from error
+        except asyncio.CancelledError:
+            # A stop before it had begun: nobody else knows of this client.
+            await _stop(consumer, COMMIT_TIMEOUT_S)
+            raise
         return consumer
 
     async def poll(

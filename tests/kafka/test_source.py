@@ -1,7 +1,9 @@
 """The source on real brokers: it waits for what is missing, and ends whatever the brokers do."""
 
 import asyncio
+import gc
 import time
+import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -366,3 +368,34 @@ async def test_a_time_becomes_its_first_offset() -> None:
             assert await made.source.offsets_at([P0], 1500) == {P0: 1}
             assert await made.source.offsets_at([P0], 3001) == {P0: None}
             assert await made.source.bounds([P0]) == {P0: (0, 3)}
+
+
+async def test_a_stop_while_it_connects_leaves_no_client_behind() -> None:
+    """A broker that takes the connection and says nothing; who stops then would not know of the client."""
+    over = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = KafkaSettings(bootstrap_servers=(f"127.0.0.1:{port}",), topics=(TOPIC,))
+    options = client_options(settings)
+    source = Source(settings, options, Cluster(options), max_open_bytes=MAX_OPEN_BYTES)
+    connecting = asyncio.create_task(source._connect())
+    await asyncio.sleep(0.2)
+    connecting.cancel()
+    done, _ = await asyncio.wait([connecting], timeout=10)
+    assert done
+    assert connecting.cancelled()
+    del source, connecting, done
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    over.set()
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0.05)
+    assert not [each for each in caught if "AIOKafkaConsumer" in str(each.message)]
