@@ -24,7 +24,9 @@ class Batch:
         self.size = maximum
 
     def too_large(self, ids: int) -> None:
-        """A call of so many had no answer in time, or was too large."""
+        """A call of so many had no answer in time, or was too large; of a single id it says nothing of others."""
+        if ids == 1:
+            return
         self.size = min(self.size, -(-ids // 2))
 
     def passed(self, ids: int) -> None:

@@ -92,9 +92,11 @@ class CallConsequences(Consequences):
         self, cells: Sequence[Cell], verdicts: Sequence[Verdict | None], on_all: Verdict, began: float, now: float
     ) -> bool:
         """One answer, and beside it the other lanes' verdicts; whether the gate changed."""
-        # What is not known yet was answered for its own sake, and counts for nothing; but a 403 is no such answer.
-        unknown = on_all if isinstance(on_all, Refused) and on_all.reason is Reason.FORBIDDEN else OPTED_OUT
-        told = [(cell.lane.key, verdict or unknown) for cell, verdict in zip(cells, verdicts, strict=True)]
+        if isinstance(on_all, Refused) and on_all.reason is Reason.FORBIDDEN:
+            # One of them is forbidden, not all: a call of many must not look like a flood of refusals.
+            return self._gate.end(now, cells[0].lane.key, on_all, began, self._lanes)
+        # What is not known yet was answered for its own sake, and counts for nothing.
+        told = [(cell.lane.key, verdict or OPTED_OUT) for cell, verdict in zip(cells, verdicts, strict=True)]
         first = next((i for i, (_, verdict) in enumerate(told) if isinstance(verdict, Accepted)), 0)
         key, verdict = told.pop(first)
         return self._gate.end(now, key, verdict, began, self._lanes, told)
@@ -118,6 +120,8 @@ class CallConsequences(Consequences):
                 continue
             match verdict:
                 case None:
+                    # Of a call that took too long some may have been written.
+                    self._memory.forget_values(cell.parts[0][2])
                     _narrow(cell, len(cells))
                     again.append(cell.lane)
                 case Refused():

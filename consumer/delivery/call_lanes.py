@@ -36,10 +36,13 @@ class CallLanes(Lanes):
         del lane.queue[:deliveries]
         lane.in_flight = 0
         lane.due = 0.0
-        if lane.queue:
-            self.ready.append(lane)
-        else:
+        if not lane.queue:
             del self._lanes[lane.key]
+        elif lane.narrow is not None:
+            # What goes one at a time does not wait for others each time.
+            self.go_again([lane])
+        else:
+            self.ready.append(lane)
 
     def advance(self, lane: Lane) -> None:
         """The first has its end and leaves."""

@@ -72,7 +72,10 @@ class CallDestination(Destination):
         refused_alone: Numbers of events that Pendo refused when they went by themselves, in their cell.
         sizes: Of the calls.
         max_batch: Most ids in one.
+        lanes: The engine's: they tell which deliveries are in flight.
     """
+
+    lanes: CallLanes
 
     def __init__(self, chance: Random, lease: Lease, max_batch: int) -> None:
         # Some worlds have poison all the time: it takes long to tell it from an outage.
@@ -103,8 +106,11 @@ class CallDestination(Destination):
 
     def _cell(self, kind: Kind, element: dict[str, Any]) -> Cell:
         values = element["values"]
-        numbers = [int(name.removeprefix(MARK)) for name in values if name.startswith(MARK)]
-        arrivals = [self.arrivals[number] for number in sorted(numbers)]
+        lane = self.lanes._lanes[f"{kind}:{element[f'{kind}Id']}"]
+        deliveries = {id(delivery) for delivery in lane.queue[: lane.in_flight]}
+        arrivals = [arrival for arrival in self.arrivals.values() if id(arrival.delivery) in deliveries]
+        marked = {int(name.removeprefix(MARK)) for name in values if name.startswith(MARK)}
+        assert marked <= {arrival.number for arrival in arrivals}, "it says what is not in flight"
         id_ = element[f"{kind}Id"]
         assert {arrival.spec.key for arrival in arrivals} == {f"{kind}:{id_}"}, "a call mixes up whom it is about"
         return Cell(id_, values, arrivals)
@@ -252,6 +258,7 @@ class CallWorld(World):
         gate, lanes, batch = engine.gate(), CallLanes(engine.max_lane), Batch(self.max_batch)
         form = form_of(Route.METADATA)
         assert form is not None
+        self.destination.lanes = lanes
         consequences = CallConsequences(
             Route.METADATA,
             gate=gate,

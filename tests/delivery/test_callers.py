@@ -325,6 +325,40 @@ def test_one_forbidden_id_is_found_and_the_others_go() -> None:
     live(story)
 
 
+def test_one_forbidden_id_in_a_large_call_is_no_flood() -> None:
+    """It is one refusal, not five hundred."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        for number in range(500):
+            rig.say(f"v{number}", plan="pro")
+        states = set()
+        for turn in range(200):
+            rig.say(f"w{turn}", plan="pro")
+            await asyncio.sleep(1)
+            states.add(rig.gate.state)
+        await rig.settled(600)
+        assert GateState.FLOOD not in states
+        assert [(letter.lane, letter.reason) for letter in rig.box.letters] == [("visitor:v7", "forbidden")]
+
+    live(story)
+
+
+def test_what_goes_one_at_a_time_does_not_wait_a_second_each_time() -> None:
+    """A busy account with a wrong event must not fall behind for good."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = lambda seen: (Answer(ACCEPTED, {"v": REFUSED} if "bad" in seen.values["v"] else {}), 200)
+        for turn in range(20):
+            rig.say("v", plan=turn)
+        rig.say("v", bad=1)
+        await rig.settled()
+        assert len(rig.pendo.seen) == 22
+        assert rig.pendo.seen[-1].at_s < LINGER_S + 22 * (rig.pendo.took_s + 0.01)
+
+    live(story)
+
+
 def test_a_wrong_key_stalls_and_nothing_is_given_up() -> None:
     """Until it is replaced."""
 

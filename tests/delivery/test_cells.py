@@ -197,6 +197,8 @@ def test_a_batch_halves_and_grows_back_when_it_was_full() -> None:
         batch.passed(500)
     assert batch.size == 500
     batch.too_large(1)
+    assert batch.size == 500, "a probe, or one giant, says nothing of the others"
+    batch.too_large(2)
     assert batch.size == 1
     batch.passed(1)
     assert batch.size == 2
