@@ -15,7 +15,7 @@ from consumer.metrics import CATALOGUE
 from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.verdicts import Stall
 from consumer.worker.probes import Unready
-from tests.mutants.mutations import MUTATIONS
+from tests.mutants.mutations import MUTATIONS, Mutation
 
 REPOSITORY: Final = Path(__file__).parents[2]
 OPERATIONS: Final = (REPOSITORY / "docs" / "operations.md").read_text()
@@ -64,6 +64,12 @@ def test_the_guarantees_name_every_guard_that_is_taken_out() -> None:
     paragraphs = re.findall(r"^Guards: (.*?)\.$", GUARANTEES, re.MULTILINE | re.DOTALL)
     named = [name for paragraph in paragraphs for name in re.findall(r"`([a-z0-9-]+)`", paragraph)]
     assert named == [mutation.name for mutation in MUTATIONS]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_guard_that_is_taken_out_stands_in_the_code(mutation: Mutation) -> None:
+    """A renamed variable is found in a second, not after the slow suite."""
+    assert (REPOSITORY / "consumer" / mutation.file).read_text().count(mutation.old) == 1
 
 
 @pytest.mark.parametrize("reason", [*Unready, *Stall])

@@ -338,7 +338,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "others-must-pass",
         "a failure counts only while nine in ten others pass",
         "delivery/poison.py",
-        "others > 0 and accepted - lane.accepted >= HEALTHY_SHARE * others",
+        "others > 0 and accepted - self.accepted >= HEALTHY_SHARE * others",
         "others > 0",
         "delivery/test_poison.py",
     ),
