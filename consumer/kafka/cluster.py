@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from consumer.errors import BrokerError
 from consumer.kafka.records import Partition
+from consumer.kafka.starting import start
 
 QUESTION_TIMEOUT_S: Final = 10.0
 """Longer than a leader election usually takes, shorter than anybody wants to wait for a probe."""
@@ -99,8 +100,8 @@ class Cluster:
             if self._admin is None:
                 admin = AIOKafkaAdminClient(**self._options, request_timeout_ms=int(QUESTION_TIMEOUT_S * 1000))
                 try:
-                    await self._ask("a connection", admin.start())
-                except BrokerError:
+                    await self._ask("a connection", start(admin.start()))
+                except (BrokerError, asyncio.CancelledError):
                     await admin.close()
                     raise
                 self._admin = admin

@@ -18,6 +18,7 @@ from consumer.errors import BrokerError
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.dead_letter import DeadLetter, Extent
 from consumer.kafka.progress import Progress
+from consumer.kafka.starting import start
 from consumer.log import get_logger
 from consumer.outcomes import EventType, Outcome, Reason
 
@@ -146,10 +147,13 @@ class Letterbox:
             max_batch_size=1,
         )
         try:
-            await producer.start()
+            await start(producer.start())
         except (KafkaError, OSError) as error:
             await producer.stop()
             raise BrokerError(f"cannot connect: {error.__class__.__name__}") from error
+        except asyncio.CancelledError:
+            await producer.stop()
+            raise
         return producer
 
     async def _publish_parked(self) -> None:

@@ -19,6 +19,7 @@ from consumer.kafka.cluster import Cluster
 from consumer.kafka.offset_map import without_runs
 from consumer.kafka.options import consumer_options
 from consumer.kafka.records import Partition, Record
+from consumer.kafka.starting import start
 from consumer.log import get_logger
 
 log = get_logger(__name__)
@@ -135,7 +136,7 @@ class Source:
     async def _connect(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(**{**self._options, FETCH_BYTES: self._partition_bytes})
         try:
-            await consumer.start()
+            await start(consumer.start())
         except (KafkaError, OSError) as error:
             await _stop(consumer, COMMIT_TIMEOUT_S)
             raise BrokerError(f"cannot connect: {error.__class__.__name__}") from error
