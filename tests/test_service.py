@@ -53,14 +53,18 @@ async def test_a_stop_in_a_rebalance_tells_whether_something_answered_is_uncommi
     service = built()
     progress = Progress(*P0, next_offset=0)
     progress.start(0, Work())
-    service._partitions.owned[P0] = progress
+    service._pipeline.partitions.owned[P0] = progress
     running = asyncio.create_task(service.run())
-    await service._partitions.revoked([P0])
+    await service._pipeline.partitions.revoked([P0])
     if answered:
         progress.finish(0)
     service.stop()
     assert await running == status
     assert progress.released
+
+
+def sender_tasks() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if " sender " in task.get_name()]
 
 
 @pytest.mark.timeout(30)
@@ -70,16 +74,17 @@ async def test_each_route_in_use_is_built_and_they_share_what_may_be_in_flight()
     limits = {"DELIVERY__MAX_CONCURRENCY": "21"}
     for environ, routes, each in (({}, [Route.SEGMENTIO], 21), (routed, [Route.SEGMENTIO, Route.TRACK], 10)):
         service = built(None, **limits, **environ)
-        assert list(service._routes.senders) == routes
-        assert [s.gate.limit._maximum for s in service._routes.senders.values()] == [each] * len(routes)
+        assert list(service._pipeline.routes.senders) == routes
+        assert [s.gate.limit._maximum for s in service._pipeline.routes.senders.values()] == [each] * len(routes)
         running = asyncio.create_task(service.run())
-        await asyncio.sleep(0.1)
-        senders = [task.get_name() for task in asyncio.all_tasks() if " sender " in task.get_name()]
+        # However long a loaded machine takes to start them.
+        while len(senders := sender_tasks()) < each * len(routes):
+            await asyncio.sleep(0.01)
         assert Counter(name.partition(" ")[0] for name in senders) == dict.fromkeys(routes, each)
         service.stop()
         assert await running == 0
     service = built(None, **routed)
-    waits = {route: senders.gate.bucket.rate for route, senders in service._routes.senders.items()}
+    waits = {route: senders.gate.bucket.rate for route, senders in service._pipeline.routes.senders.items()}
     assert waits == {Route.SEGMENTIO: None, Route.TRACK: 5.0}
 
 
@@ -101,10 +106,10 @@ class Kafka:
 async def test_a_commit_that_is_refused_at_a_stop_is_repeated_while_there_is_time() -> None:
     """Else everything that was settled since the last one would be sent twice."""
     service, kafka = built(), Kafka()
-    service._commits._committer = kafka
+    service._pipeline.commits._committer = kafka
     progress = Progress(*P0, next_offset=0)
     progress.start(0, Work())
-    service._partitions.owned[P0] = progress
+    service._pipeline.partitions.owned[P0] = progress
     running = asyncio.create_task(service.run())
     while not service.web.port:
         await asyncio.sleep(0.01)
@@ -140,17 +145,17 @@ class SlowKafka:
 async def test_answers_are_not_awaited_for_so_long_that_they_cannot_be_committed() -> None:
     """A letter is never taken; an event is answered just before the deadline: it is released, not lost in between."""
     service = built()
-    service._commits._committer = SlowKafka()
+    service._pipeline.commits._committer = SlowKafka()
     progress = Progress(*P0, next_offset=0)
     parked, late = (Ticket(Raw(offset), progress, service.tally, 0) for offset in range(2))
     for ticket in (parked, late):
         progress.start(ticket.record.offset, ticket)
         ticket.admit(1)
-    service._partitions.owned[P0] = progress
+    service._pipeline.partitions.owned[P0] = progress
     letter = DeadLetter(
         record=parked.record, type=EventType.NONE, reason=Reason.UNDECODABLE, stage=Stage.DECODE, error="", message=""
     )
-    service._letterbox.park(letter, parked)
+    service._pipeline.letterbox.park(letter, parked)
     running = asyncio.create_task(service.run())
     await asyncio.sleep(0.2)
     service.stop()
@@ -178,7 +183,7 @@ def write(file: Path, paused: str) -> None:
 async def test_only_the_end_of_a_pause_begins_retry_windows_anew(file: Path) -> None:
     """A file that is edited for another reason, or touched by a volume every minute, would keep poison for ever."""
     service = built(file)
-    lanes = service._routes.senders[Route.SEGMENTIO].lanes
+    lanes = service._pipeline.routes.senders[Route.SEGMENTIO].lanes
     running = asyncio.create_task(service.run())
     lanes.add(Bench().delivery("poison"))
     lane = lanes._lanes["visitor:poison"]
@@ -203,7 +208,7 @@ async def test_a_part_that_dies_takes_the_questions_for_beginnings_with_it(file:
 
     service = built(file)
     service._watch.on_pause(die)
-    service._partitions._beginnings.ask(P0, None)
+    service._pipeline.partitions._beginnings.ask(P0, None)
     running = asyncio.create_task(service.run())
     await asyncio.sleep(0.1)
     write(file, "true")

@@ -13,7 +13,6 @@ from consumer.errors import BrokerError
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
-from consumer.worker.admission import Admission
 from consumer.worker.partitions import Partitions
 from consumer.worker.pressure import MAX_POLL_RECORDS, Pressure, is_full
 
@@ -50,6 +49,13 @@ class Reader(Protocol):
         """Records that have arrived; of these partitions alone, when any are named."""
 
 
+class Admitting(Protocol):
+    """Takes what was read."""
+
+    def admit(self, progress: Progress, records: Sequence[Record], now_ms: int) -> None:
+        """Open the records of a partition that were not started before; `now_ms` is when they were polled."""
+
+
 class Polling:
     """The poll loop.
 
@@ -62,7 +68,7 @@ class Polling:
         self,
         reader: Reader,
         partitions: Partitions,
-        admission: Admission,
+        admission: Admitting,
         *,
         pressure: Pressure,
         relieve: Callable[[], bool],
