@@ -12,7 +12,7 @@ import orjson
 from consumer.kafka.filed import Filed
 from consumer.outcomes import EventType
 from consumer.segment.decode import decode
-from consumer.segment.events import Event
+from consumer.segment.events import Event, Undecodable
 
 FOREIGN: Final = "foreign"
 """The reason of a letter that another system wrote."""
@@ -29,6 +29,7 @@ class Wanted:
         since_ms: Parked at this time or later, milliseconds since the epoch.
         until_ms: Parked before it.
         id: Of this messageId, user or account.
+        letters: At these positions in the dead-letter topic.
     """
 
     reasons: frozenset[str] = frozenset()
@@ -37,6 +38,7 @@ class Wanted:
     since_ms: int | None = None
     until_ms: int | None = None
     id: str | None = None
+    letters: frozenset[str] = frozenset()
 
     def holds(self, filed: Filed, event: Event | None) -> bool:
         """Whether a letter is meant."""
@@ -45,6 +47,7 @@ class Wanted:
         )
         return (
             in_time
+            and (not self.letters or filed.letter in self.letters)
             and (not self.reasons or (filed.reason or FOREIGN) in self.reasons)
             and (not self.statuses or filed.status in self.statuses)
             and (not self.types or type_of(event) in self.types)
@@ -52,11 +55,16 @@ class Wanted:
         )
 
 
-def event_of(filed: Filed, envelope_path: tuple[str, ...]) -> Event | None:
-    """The event that a letter is about; None when there is none to be read."""
+def element_of(filed: Filed, envelope_path: tuple[str, ...]) -> Event | Undecodable | None:
+    """What a letter is about; None when nothing is there."""
     elements = decode(filed.value, envelope_path).elements
     place = filed.index or 0
-    element = elements[place] if place < len(elements) else None
+    return elements[place] if place < len(elements) else None
+
+
+def event_of(filed: Filed, envelope_path: tuple[str, ...]) -> Event | None:
+    """The event that a letter is about; None when there is none to be read."""
+    element = element_of(filed, envelope_path)
     return element if isinstance(element, Event) else None
 
 
@@ -72,8 +80,8 @@ def ids_of(filed: Filed, event: Event | None) -> set[str]:
     return {filed.message_id, *(str(value) for value in named if value is not None)} - {""}
 
 
-def row_of(filed: Filed, event: Event | None) -> dict[str, Any]:
-    """A letter as a line of `dlq list`: no person in it."""
+def row_of(filed: Filed, event: Event | None, *, replayed: bool = False) -> dict[str, Any]:
+    """A letter as a line of `dlq list`: no person in it. `replayed` says that it was sent again, with any end."""
     return {
         "letter": filed.letter,
         "position": filed.position,
@@ -83,6 +91,7 @@ def row_of(filed: Filed, event: Event | None) -> dict[str, Any]:
         "messageId": filed.message_id,
         "attempts": filed.attempts,
         "replays": filed.replays,
+        "replayed": replayed,
         "parked_ms": filed.parked_ms,
         "message": filed.message,
     }

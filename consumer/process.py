@@ -1,6 +1,6 @@
-"""The process around the service: its loop, its signals, its exit status.
+"""The process around the service, or around a replay: its loop, its signals, its exit status.
 
-SIGTERM and SIGINT ask the service to stop; how it stops is its own business, but not how long the process may take.
+SIGTERM and SIGINT ask it to stop; how it stops is its own business, but not how long the process may take.
 """
 
 import asyncio
@@ -8,7 +8,8 @@ import gc
 import os
 import signal
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import uvloop
 
@@ -27,6 +28,16 @@ search for them is a twentieth of the engine's cost, and the whole heap is searc
 """
 
 
+class Stoppable(Protocol):
+    """What runs until it is asked to stop."""
+
+    def stop(self) -> None:
+        """Ask for an orderly end; harmless when repeated."""
+
+    async def run(self) -> int:
+        """Run; returns an exit status."""
+
+
 def run_service(loaded: Loaded) -> int:
     """Run until SIGTERM or SIGINT; returns the exit status.
 
@@ -34,9 +45,19 @@ def run_service(loaded: Loaded) -> int:
         ConfigError: Something that the settings name cannot be used.
     """
     settle_heap()
+    return run_until_stopped(lambda: Service(loaded), loaded.settings.delivery.shutdown_timeout_s)
+
+
+def run_until_stopped(build: Callable[[], Stoppable], shutdown_timeout_s: float) -> int:
+    """Run what is built in its loop, until it ends or a signal asks it to.
+
+    Args:
+        build: Makes it.
+        shutdown_timeout_s: How long its way down may take; soon after, the process ends whatever still runs.
+    """
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    return loop.run_until_complete(_run(loaded))
+    return loop.run_until_complete(_run(build, shutdown_timeout_s + EXIT_MARGIN_S))
 
 
 def settle_heap() -> None:
@@ -46,9 +67,9 @@ def settle_heap() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-async def _run(loaded: Loaded) -> int:
-    service = Service(loaded)
-    _stop_on_signals(service, loaded.settings.delivery.shutdown_timeout_s + EXIT_MARGIN_S)
+async def _run(build: Callable[[], Stoppable], deadline_s: float) -> int:
+    service = build()
+    _stop_on_signals(service, deadline_s)
     try:
         return await service.run()
     except ExceptionGroup:
@@ -58,7 +79,7 @@ async def _run(loaded: Loaded) -> int:
         _ignore_signals()
 
 
-def _stop_on_signals(service: Service, deadline_s: float) -> None:
+def _stop_on_signals(service: Stoppable, deadline_s: float) -> None:
     # A client that swallows its own cancellation, or a loop that stands still, must not keep the process.
     guard = threading.Timer(deadline_s, os._exit, (1,))
     guard.daemon = True

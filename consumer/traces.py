@@ -10,11 +10,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from consumer.config.settings import Settings
-from consumer.kafka.cluster import Cluster
+from consumer.kafka.committed import Committed, commits_of
 from consumer.kafka.filed import Filed, letters_in
-from consumer.kafka.offset_map import OffsetMap
-from consumer.kafka.offset_map import decode as decode_map
-from consumer.kafka.progress import Progress
 from consumer.kafka.reading import records_in
 from consumer.kafka.records import Partition, Record, position
 from consumer.kafka.security import client_options
@@ -44,26 +41,22 @@ class Read:
     """How far a group has come in one partition.
 
     Attributes:
-        committed: The committed offset; None without a commit.
-        finished: What is finished beyond it.
+        committed: What its commit tells.
         read_to: Up to where a pod has read that was asked; 0 when none was.
     """
 
-    committed: int | None
-    finished: OffsetMap | None
+    committed: Committed
     read_to: int = 0
 
     def state(self, offset: int) -> State:
         """Where a record is."""
-        if self.committed is None:
-            return State.OPEN if offset < self.read_to else State.UNREAD
-        if offset < self.committed:
-            return State.SETTLED
-        progress = Progress.restored("", 0, self.committed, self.finished)
-        known = progress.next_offset is not None and offset < progress.next_offset
-        if known:
-            return State.OPEN if progress.is_open(offset) else State.SETTLED
-        return State.OPEN if offset < self.read_to else State.UNREAD
+        match self.committed.is_finished(offset):
+            case True:
+                return State.SETTLED
+            case False:
+                return State.OPEN
+            case None:
+                return State.OPEN if offset < self.read_to else State.UNREAD
 
 
 async def trace(
@@ -84,12 +77,13 @@ async def trace(
     options, router = client_options(settings.kafka), router_of(settings)
     envelope = settings.segment.envelope_keys
     letters = await _letters(options, settings, id_)
-    reads = await _reads(options, settings, read_to)
+    commits = await commits_of(options, settings.kafka.group_id, settings.kafka.topics)
+    reads = {partition: Read(commit, read_to.get(partition, 0)) for partition, commit in commits.items()}
     rows: list[dict[str, Any]] = []
     seen: dict[int, str] = {}
     for topic in settings.kafka.topics:
         async for record in records_in(options, topic, since_ms=since_ms):
-            read = reads.get(Partition(record.topic, record.partition), Read(None, None))
+            read = reads.get(Partition(record.topic, record.partition), Read(Committed()))
             for index, event in _events(record, envelope, id_):
                 rows.append(_row(record, index, event, read, letters, router, seen))
     return sorted(rows, key=lambda row: row["arrived_ms"])
@@ -107,24 +101,6 @@ async def _letters(options: Mapping[str, Any], settings: Settings, id_: str) -> 
         if id_ in ids_of(filed, event if isinstance(event, Event) else None):
             found[filed.position, filed.index] = filed
     return found
-
-
-async def _reads(
-    options: Mapping[str, Any], settings: Settings, read_to: Mapping[Partition, int]
-) -> dict[Partition, Read]:
-    cluster = Cluster(dict(options))
-    try:
-        counts = await cluster.partitions()
-        asked = [Partition(topic, n) for topic in settings.kafka.topics for n in range(counts.get(topic, 0))]
-        commits = await cluster.committed(settings.kafka.group_id, asked)
-    finally:
-        await cluster.close()
-    reads: dict[Partition, Read] = {}
-    for partition in asked:
-        offset, metadata = commits.get(partition, (None, ""))
-        finished = None if offset is None else decode_map(metadata, offset)
-        reads[partition] = Read(offset, finished, read_to.get(partition, 0))
-    return reads
 
 
 def _events(record: Record, envelope: tuple[str, ...], id_: str) -> Iterable[tuple[int | None, Event]]:

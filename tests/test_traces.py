@@ -2,6 +2,7 @@
 
 import pytest
 
+from consumer.kafka.committed import Committed
 from consumer.kafka.offset_map import OffsetMap
 from consumer.traces import Read, State
 
@@ -24,21 +25,21 @@ MAP = OffsetMap(b"a-writer", 0, (2, 3, 1, 2))
 )
 def test_a_record_is_where_commit_and_map_say(offset: int, state: State) -> None:
     """Beyond the map nothing is known."""
-    assert Read(10, MAP).state(offset) is state
+    assert Read(Committed(10, MAP)).state(offset) is state
 
 
 def test_a_pod_that_was_asked_tells_open_from_unread() -> None:
     """Up to where it has read; what commit and map say goes before."""
-    read = Read(10, MAP, read_to=20)
+    read = Read(Committed(10, MAP), read_to=20)
     assert [read.state(offset) for offset in (12, 18, 19, 20)] == [State.SETTLED, State.OPEN, State.OPEN, State.UNREAD]
 
 
 def test_without_a_commit_nothing_is_settled() -> None:
     """The group has not begun, or has committed nothing yet."""
-    assert Read(None, None).state(0) is State.UNREAD
-    assert Read(None, None, read_to=5).state(4) is State.OPEN
+    assert Read(Committed()).state(0) is State.UNREAD
+    assert Read(Committed(), read_to=5).state(4) is State.OPEN
 
 
 def test_without_a_map_all_beyond_the_commit_is_unread() -> None:
     """Metadata of somebody else, or none."""
-    assert [Read(10, None).state(offset) for offset in (9, 10)] == [State.SETTLED, State.UNREAD]
+    assert [Read(Committed(10)).state(offset) for offset in (9, 10)] == [State.SETTLED, State.UNREAD]

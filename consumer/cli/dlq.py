@@ -4,16 +4,16 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from consumer.cli import replay
 from consumer.cli.configuration import add_config_option, load_configuration
-from consumer.cli.times import since
+from consumer.cli.letter_filters import add_filters, wanted_by
 from consumer.config.settings import Settings
+from consumer.kafka.records import parse_position
 from consumer.letters import Wanted, cases_of, event_of, exported, row_of, shown
-from consumer.outcomes import EventType
-from consumer.worker.hand import parse_position
 
 if TYPE_CHECKING:
     from consumer.kafka.filed import Filed
@@ -28,10 +28,11 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Register the command."""
     parser = subparsers.add_parser(
         "dlq",
-        help="look into the dead-letter topic: list, show, export",
-        description="Look into the dead-letter topic, without a group: nothing is committed, nothing is changed.",
+        help="the dead-letter topic: list, show, export, replay",
+        description="Look into the dead-letter topic, and send what lies there again. Only `replay` changes anything.",
         epilog="Begin with `pendo-consumer dlq list --group-by case`; then `dlq show` its example, and "
-        "`dlq export --reason invalid_id | pendo-consumer map` for what would become of them now.",
+        "`dlq export --reason invalid_id | pendo-consumer map` for what would become of them now, and "
+        "`dlq replay --reason invalid_id` to send them.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     listing = commands.add_parser(
@@ -41,8 +42,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="Example: pendo-consumer dlq list --group-by case --since 24h. Ends with 0.",
     )
     listing.add_argument("--group-by", choices=["case"], help="a line a case: how many, first, last, an example")
+    listing.add_argument("--open", action="store_true", help="only those that were not sent again")
     listing.add_argument("--json", action="store_true", help="print one JSON object a line")
-    _add_filters(listing)
+    add_filters(listing)
     listing.set_defaults(execute=_list)
     showing = commands.add_parser(
         "show",
@@ -60,38 +62,24 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "personal data.",
         epilog="Example: pendo-consumer dlq export --reason invalid_traits | pendo-consumer map. Ends with 0.",
     )
-    _add_filters(exporting)
+    add_filters(exporting)
     exporting.set_defaults(execute=_export)
-
-
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    add_config_option(parser)
-    parser.add_argument("--reason", action="append", default=[], help="of this reason, repeatable; `foreign`: not ours")
-    parser.add_argument("--status", action="append", default=[], help="of this last status, repeatable")
-    parser.add_argument("--type", action="append", default=[], choices=[t.value for t in EventType], help="repeatable")
-    parser.add_argument("--since", type=since, metavar="TIME", help="parked since: an ISO time, or 90m, 24h, 7d ago")
-    parser.add_argument("--until", type=since, metavar="TIME", help="parked before")
-    parser.add_argument("--id", help="of this messageId, user or account")
-
-
-def _wanted(args: argparse.Namespace) -> Wanted:
-    return Wanted(
-        reasons=frozenset(args.reason),
-        statuses=frozenset(args.status),
-        types=frozenset(args.type),
-        since_ms=args.since,
-        until_ms=args.until,
-        id=args.id,
-    )
+    replay.add_to(commands)
 
 
 def _list(args: argparse.Namespace) -> int:
     settings = load_configuration(args).settings
-    found = _letters(settings, _wanted(args))
+    replayed = _replayed(settings)
+    found = [
+        (filed, event)
+        for filed, event in _letters(settings, wanted_by(args))
+        if not (args.open and replayed(filed.letter))
+    ]
     if args.group_by:
         rows = cases_of(found)
     else:
-        rows = sorted((row_of(*each) for each in found), key=lambda row: row["parked_ms"])
+        rows = [row_of(filed, event, replayed=replayed(filed.letter)) for filed, event in found]
+        rows.sort(key=lambda row: row["parked_ms"])
     if args.json:
         for row in rows:
             print(json.dumps(row))
@@ -125,7 +113,7 @@ def _show(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     settings = load_configuration(args).settings
     left_out = 0
-    for filed, event in _letters(settings, _wanted(args)):
+    for filed, event in _letters(settings, wanted_by(args)):
         value = exported(filed, event, settings.segment.envelope_keys)
         if value is None:
             left_out += 1
@@ -144,6 +132,21 @@ def _letters(settings: Settings, wanted: Wanted) -> Iterator[tuple["Filed", "Eve
             yield filed, event
 
 
+def _replayed(settings: Settings) -> Callable[[str], bool]:
+    """Tells by its position whether a letter was sent again."""
+    from consumer.kafka.committed import Committed, commits_of  # noqa: PLC0415
+    from consumer.kafka.security import client_options  # noqa: PLC0415
+
+    options, topic = client_options(settings.kafka), settings.dead_letter.topic
+    commits = asyncio.run(commits_of(options, settings.kafka.replay_group, [topic]))
+
+    def replayed(letter: str) -> bool:
+        partition, offset = parse_position(letter)
+        return bool(commits.get(partition, Committed()).is_finished(offset))
+
+    return replayed
+
+
 def _read(settings: Settings, topic: str, only: "tuple[Partition, int] | None") -> list["Filed"]:
     from consumer.kafka.filed import letters_in  # noqa: PLC0415  # other commands need no client of Kafka
     from consumer.kafka.security import client_options  # noqa: PLC0415
@@ -154,7 +157,7 @@ def _read(settings: Settings, topic: str, only: "tuple[Partition, int] | None") 
     return asyncio.run(read())
 
 
-_LETTER_COLUMNS: Final = ("parked", "letter", "position", "reason", "status", "type", "attempts", "message")
+_LETTER_COLUMNS: Final = ("parked", "letter", "position", "reason", "status", "type", "attempts", "replayed", "message")
 _CASE_COLUMNS: Final = ("count", "reason", "status", "type", "field", "first", "last", "example", "message")
 
 
@@ -172,4 +175,6 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if column in {"parked", "first", "last"}:
         at_ms = row["parked_ms" if column == "parked" else column]
         return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+    if column == "replayed":
+        return "yes" if row[column] else "no"
     return str(row[column]) or "-"

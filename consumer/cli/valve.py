@@ -6,7 +6,7 @@ from typing import Any
 
 from consumer.cli.configuration import load_configuration
 from consumer.cli.pods import act, add_url_option, report, urls_of
-from consumer.worker.hand import parse_position
+from consumer.kafka.records import parse_position
 
 EXIT_USAGE = 2
 

@@ -83,6 +83,11 @@ class KafkaSettings(_Section):
     security: KafkaSecuritySettings = KafkaSecuritySettings()
     """How to connect to the brokers."""
 
+    @property
+    def replay_group(self) -> str:
+        """The group in which it is kept which dead letters were sent again."""
+        return f"{self.group_id}-replay"
+
 
 class SegmentSettings(_Section):
     """How events stand on the topic."""

@@ -57,7 +57,11 @@ class Ticket:
         self.open -= 1
         if self.open == 0:
             tally.open_bytes -= self.held_bytes
-            self.progress.finish(self.record.offset)
+            self.finish()
+
+    def finish(self) -> None:
+        """Every event of the record is settled."""
+        self.progress.finish(self.record.offset)
 
 
 def release(progress: Progress, tally: Tally) -> int:

@@ -44,6 +44,8 @@ class Admission:
     """Admits records.
 
     Attributes:
+        envelope_path: The keys that lead to the event inside a record's value.
+        tally: Counts what comes in.
         unkeyed: Records without a key so far.
         warnings: Events so far of which Pendo will not show something, by kind.
     """
@@ -59,11 +61,11 @@ class Admission:
     ) -> None:
         self.unkeyed = 0
         self.warnings: Counts[WarningKind] = Counts()
-        self._envelope_path = envelope_path
+        self.envelope_path = envelope_path
         self._mapper = mapper
         self._outlets = outlets
         self._letters = letters
-        self._tally = tally
+        self.tally = tally
 
     def admit(self, progress: Progress, records: Iterable[Record], now_ms: int) -> None:
         """Open the records that were not started before.
@@ -74,33 +76,34 @@ class Admission:
             now_ms: When they were polled, milliseconds since the epoch.
         """
         for record in records:
-            ticket = Ticket(record, progress, self._tally, now_ms)
+            ticket = Ticket(record, progress, self.tally, now_ms)
             if progress.start(record.offset, ticket):
                 if record.key is None:
                     self.unkeyed += 1
                 self._admit(record, ticket)
 
     def _admit(self, record: Record, ticket: Ticket) -> None:
-        decoded = decode(record.value, self._envelope_path)
+        decoded = decode(record.value, self.envelope_path)
         elements = decoded.elements
         if not elements:
             ticket.admit(1)
-            self._tally.received[EventType.NONE] += 1
+            self.tally.received[EventType.NONE] += 1
             ticket.settle(EventType.NONE, Outcome.SKIPPED, Reason.TOMBSTONE)
             return
         ticket.admit(len(elements))
         if not decoded.indexed:
-            self._admit_element(elements[0], ticket, None)
+            self.admit_element(elements[0], ticket, None)
             return
         for index, element in enumerate(elements):
-            self._admit_element(element, ticket, index)
+            self.admit_element(element, ticket, index)
 
-    def _admit_element(self, element: Event | Undecodable, ticket: Ticket, index: int | None) -> None:
+    def admit_element(self, element: Event | Undecodable, ticket: Ticket, index: int | None) -> None:
+        """Have one event of an admitted record go where it has to; `index` is its place, if there are several."""
         if isinstance(element, Undecodable):
-            self._tally.received[EventType.NONE] += 1
+            self.tally.received[EventType.NONE] += 1
             self._park_undecodable(element, ticket, index)
             return
-        self._tally.received[element.type] += 1
+        self.tally.received[element.type] += 1
         element.arrived_ms = ticket.arrived_ms
         try:
             mapped = self._mapper.map(element)

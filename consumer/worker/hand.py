@@ -7,14 +7,13 @@ log and is counted.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from consumer import metrics
 from consumer.delivery.lease import Hold
 from consumer.delivery.routes import Routes
 from consumer.delivery.tally import Counts
 from consumer.delivery.ticket import Ticket
-from consumer.kafka.records import Partition
+from consumer.kafka.records import parse_position
 from consumer.log import get_logger
 from consumer.metrics import Sample
 from consumer.worker.partitions import Partitions
@@ -54,9 +53,6 @@ class Said:
     def done(self) -> bool:
         """Whether it was done."""
         return self.result is Result.DONE
-
-
-NO_POSITION: Final = "a position is TOPIC-PARTITION@OFFSET, as logs and `lag` print it"
 
 
 class Hand:
@@ -129,20 +125,3 @@ class Hand:
         """How often somebody acted."""
         for (act, result), count in self.acts.items():
             yield Sample(metrics.OPERATOR_ACTS, count, (act.value, result.value))
-
-
-def parse_position(text: str) -> tuple[Partition, int]:
-    """Read TOPIC-PARTITION@OFFSET.
-
-    Raises:
-        ValueError: It is none.
-    """
-    where, at, offset = text.rpartition("@")
-    topic, dash, partition = where.rpartition("-")
-    if not (at and dash and topic and _is_number(partition) and _is_number(offset)):
-        raise ValueError(NO_POSITION)
-    return Partition(topic, int(partition)), int(offset)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -109,7 +109,7 @@ class Lag:
             oldest = {
                 partition: progress.watermark
                 for partition, progress in self._partitions.owned.items()
-                if progress.open_records_count and progress.watermark is not None
+                if progress.watermark is not None and _is_worked_on(progress, progress.watermark)
             }
             self._watermarks.observe(oldest, self._loop.time())
             self._watermarks.tell(self._loop.time())
@@ -178,6 +178,12 @@ class Lag:
                 yield Sample(metrics.BACKLOG_RECORDS, behind.backlog, labels)
             if behind.lag is not None:
                 yield Sample(metrics.LAG_RECORDS, behind.lag, labels)
+
+
+def _is_worked_on(progress: Progress, offset: int) -> bool:
+    """Whether something is to be done of the record at an open offset, which may not be read again yet."""
+    record = progress.open_at(offset)
+    return bool(progress.open_records_count) if record is None else record.open > 0
 
 
 def _readable(progress: Progress) -> bool:

@@ -21,6 +21,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.config.load import load
+from consumer.kafka.cluster import Cluster
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
 from consumer.service import Service
@@ -129,9 +130,16 @@ class Pipe:
         self.group = f"{name}-group"
 
     async def create_topics(self, partitions: int = 2) -> None:
-        """Create both topics."""
+        """Create both topics, and wait until the broker tells of them: it may do so a little after it made them."""
         await self.broker.create_topics([self.topic], partitions)
         await self.broker.create_topics([self.dead_letter_topic], 2)
+        cluster = Cluster({"bootstrap_servers": self.broker.bootstrap})
+        try:
+            async with asyncio.timeout(30):
+                while not {self.topic, self.dead_letter_topic} <= await cluster.topics():
+                    await asyncio.sleep(0.05)
+        finally:
+            await cluster.close()
 
     def environ(self, **settings: str) -> dict[str, str]:
         """The environment that configures a service for this test; keys like `delivery__paused`."""

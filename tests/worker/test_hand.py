@@ -11,10 +11,10 @@ from consumer.delivery.routes import Routes
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.letterbox import Letterbox
 from consumer.kafka.progress import Progress
-from consumer.kafka.records import Partition
+from consumer.kafka.records import Partition, parse_position
 from consumer.outcomes import EventType
 from consumer.pendo.requests import Route
-from consumer.worker.hand import Act, Hand, Result, parse_position
+from consumer.worker.hand import Act, Hand, Result
 from consumer.worker.partitions import Partitions
 from tests.delivery.conftest import Bench, Box, Engine
 

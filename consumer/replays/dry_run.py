@@ -1,0 +1,75 @@
+"""A replay's dry run: what would become of each letter, newer events considered. Nothing is sent, nothing committed."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+from consumer.config.settings import Settings
+from consumer.delivery.memory import Memory, stamp_of
+from consumer.delivery.tally import Tally
+from consumer.delivery.ticket import Ticket
+from consumer.kafka.progress import Progress
+from consumer.kafka.records import parse_position
+from consumer.kafka.security import client_options
+from consumer.outcomes import Outcome, Reason
+from consumer.pendo.requests import Request
+from consumer.replays.newer import Newer, memory_for
+from consumer.replays.plan import Plan, Planned
+from consumer.replays.readmission import Origin
+
+
+async def dry_run(settings: Settings, plan: Plan) -> list[dict[str, Any]]:
+    """A row a letter: those that would be sent with their ends, then the others with why not.
+
+    Args:
+        settings: The service's.
+        plan: With its requests.
+
+    Raises:
+        BrokerError: The source topics cannot be read.
+    """
+    memory = memory_for(plan)
+    async with AsyncExitStack() as stack:
+        newer = Newer(plan.router, memory, plan, send=lambda _: None)
+        await newer.open(stack, client_options(settings.kafka), settings.kafka.topics)
+    sent = [_row(planned, memory) for planned in plan.all()]
+    left = [
+        {"letter": letter, "sent": False, "why": refusal.name.lower(), "message": refusal.value}
+        for letter, refusal in plan.left.items()
+    ]
+    return sent + left
+
+
+def _row(planned: Planned, memory: Memory) -> dict[str, Any]:
+    outcome, reason, without = planned.outcome, planned.reason, list[str]()
+    if planned.request is not None:
+        stamp = stamp_of(planned.request, _ticket(planned))
+        judged = memory.judge(planned.request, stamp)
+        if isinstance(judged, Request):
+            memory.note(judged, stamp)
+            without = _missing(planned.request, judged)
+        else:
+            outcome, reason = Outcome.SUPPRESSED.value, Reason(judged).value
+    return {
+        "letter": planned.letter,
+        "sent": True,
+        "position": planned.origin,
+        "type": planned.type,
+        "messageId": planned.message_id,
+        "outcome": outcome,
+        "reason": reason,
+        "without": without,
+    }
+
+
+def _missing(before: Request, after: Request) -> list[str]:
+    """Names of the fields that newer events have written."""
+    if before.state is None or after is before:
+        return []
+    kept = () if after.state is None else after.state.fields
+    return [field for field in before.state.fields if field not in kept]
+
+
+def _ticket(planned: Planned) -> Ticket:
+    partition, offset = parse_position(planned.origin)
+    origin = Origin(partition.topic, partition.partition, offset, planned.came_ms, None, None, ())
+    return Ticket(origin, Progress(partition.topic, partition.partition), Tally(), planned.came_ms)
