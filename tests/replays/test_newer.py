@@ -1,7 +1,7 @@
 """What newer events have written is left out; what a letter has overtaken is sent once more."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, cast
 
 from consumer.delivery.lane import Delivery
@@ -22,6 +22,7 @@ class FakeLog:
 
     def __init__(self) -> None:
         self.unread: list[FakeRecord] = []
+        self.while_read: Callable[[], None] = lambda: None
         self._offset = 100
 
     def add(self, event: Any, offset: int | None = None, came_ms: int = 5_000) -> None:
@@ -35,6 +36,8 @@ class FakeLog:
         found, self.unread = self.unread, []
         for record in found:
             yield record
+        self.while_read()
+        self.while_read = lambda: None
 
 
 class Rig:
@@ -164,3 +167,16 @@ async def test_as_long_as_another_letter_of_the_same_is_open_nothing_is_sent_onc
     rig.newer.none_open()
     await rig.newer.catch_up()
     assert rig.take() == ["ann-2000"]
+
+
+async def test_what_was_accepted_while_the_topic_was_read_is_looked_at_once_more() -> None:
+    """The topic's end was asked for before: what came after that was not seen."""
+    rig = Rig(letter(0, identify(plan="old")))
+    rig.newer.begun(rig.plan.all()[0])
+    rig.log.add(identify(at_ms=2_000, plan="new"))
+    rig.log.while_read = rig.deliver
+    await rig.newer.catch_up()
+    assert rig.take() == []
+    rig.log.add(identify(at_ms=3_000, color="late"))
+    await rig.newer.catch_up()
+    assert rig.take() == ["ann-2000", "ann-3000"]
