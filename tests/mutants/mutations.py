@@ -270,6 +270,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "worker/test_pressure.py",
     ),
     _m(
+        "longest-lane-counts",
+        "a short lane does not hide a long one, which would grow without a bound",
+        "delivery/lanes.py",
+        "    if crowd is None or crowd.crowding <= len(lane.queue):\n",
+        "    if True:\n",
+        "delivery/test_lanes.py",
+    ),
+    _m(
         "restored-map-is-read",
         "what a map calls open is read, however much it is",
         "worker/pressure.py",
