@@ -247,6 +247,52 @@ def test_a_timeout_halves_the_calls_that_follow() -> None:
     live(story)
 
 
+def test_an_outage_on_a_quiet_topic_does_not_make_calls_small() -> None:
+    """A few ids timed out, as everything did: the backlog behind them goes in full calls."""
+
+    def away(seen: Seen) -> tuple[Answer, int]:
+        if seen.at_s < 8:
+            raise UnreachableError("timeout", "no answer in time")
+        return accept(seen)
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = away
+        for turn in range(4):
+            for number in range(3):
+                rig.say(f"v{turn}-{number}", plan="pro")
+            await asyncio.sleep(2)
+        await rig.settled(120)
+        calls = len(rig.pendo.seen)
+        assert max(rig.pendo.sizes) > 2, "they went together"
+        for number in range(500):
+            rig.say(f"w{number}", plan="pro")
+        await rig.settled()
+        assert rig.pendo.sizes[calls:] == [500]
+
+    live(story)
+
+
+def test_calls_that_are_never_full_and_too_slow_fill_up_and_are_halved() -> None:
+    """Two hundred new ids a second, and Pendo takes no more than ninety in time: what waits makes calls full."""
+
+    def slow(seen: Seen) -> tuple[Answer, int]:
+        if len(seen.ids) > 90:
+            raise UnreachableError("timeout", "no answer in time")
+        return accept(seen)
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = slow
+        for turn in range(60):
+            for number in range(200):
+                rig.say(f"v{turn}-{number}", plan="pro")
+            await asyncio.sleep(1)
+        await rig.settled(60)
+        assert rig.outcomes() == {("delivered", ""): 12_000}
+        assert rig.callers.requests["timeout"] < 60
+
+    live(story)
+
+
 def test_a_repeated_5xx_splits_a_call_only_while_others_pass() -> None:
     """One id that makes its call fail is found; the others go on."""
 

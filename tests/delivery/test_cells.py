@@ -198,10 +198,20 @@ def test_a_batch_halves_and_grows_back_when_it_was_full() -> None:
     assert batch.size == 500
     batch.too_large(1)
     assert batch.size == 500, "a probe, or one giant, says nothing of the others"
-    batch.too_large(2)
-    assert batch.size == 1
-    batch.passed(1)
-    assert batch.size == 2
+    small = Batch(3)
+    small.too_large(2)
+    assert small.size == 1
+    small.passed(1)
+    assert small.size == 2
+
+
+def test_a_small_call_that_times_out_says_nothing_of_large_ones() -> None:
+    """It carried less than half of what it might: with so few its size was not the cause."""
+    batch = Batch(500)
+    batch.too_large(249)
+    assert batch.size == 500
+    batch.too_large(250)
+    assert batch.size == 125
 
 
 def test_a_call_that_was_larger_than_the_batch_is_by_now_does_not_raise_it() -> None:

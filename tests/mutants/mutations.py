@@ -600,6 +600,15 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         _CALL_STORIES,
     ),
     _m(
+        "small-calls-tell-nothing",
+        "an outage on a quiet topic does not make the calls small that drain the backlog after it",
+        "delivery/batch.py",
+        "if ids == 1 or 2 * ids < self.size:",
+        "if ids == 1:",
+        "delivery/test_cells.py",
+        _CALL_STORIES,
+    ),
+    _m(
         "throttled-call-closes",
         "a call of many that is throttled closes the route",
         _GATE,
