@@ -105,6 +105,32 @@ def test_visitors_and_accounts_go_in_calls_of_their_own() -> None:
     live(story)
 
 
+def test_what_was_passed_over_does_not_wait_a_second_time() -> None:
+    """Accounts waited their second; visitors that came after it fill the call in which they could not go."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.took_s = 3.0
+        for number in range(7):
+            rig.say(f"v{number}", plan="pro")
+        rig.say("a0", kind="account", tier=1)
+        rig.say("a1", kind="account", tier=1)
+        await asyncio.sleep(2)
+        for number in range(5):
+            rig.say(f"w{number}", plan="pro")
+        await rig.settled()
+        assert [seen.ids for seen in rig.pendo.seen] == [
+            ["v0", "v1", "v2", "v3", "v4"],
+            ["v5", "v6", "w0", "w1", "w2"],
+            ["a0", "a1"],
+            ["w3", "w4"],
+        ]
+        times = [seen.at_s for seen in rig.pendo.seen]
+        assert times[2] == pytest.approx(times[1] + 3.0, abs=0.01), "accounts have had their second"
+        assert times[3] == pytest.approx(times[2] + 3.0 + LINGER_S, abs=0.01), "what came later has not"
+
+    live(story, max_batch=5, engine=lambda: Engine(limit=1))
+
+
 def test_each_id_is_settled_on_its_own_result() -> None:
     """A 200 can hide failures."""
 

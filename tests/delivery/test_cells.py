@@ -176,6 +176,14 @@ def test_what_goes_again_waits_for_nobody() -> None:
     assert linger.wait_s(10.2, ready=3) == pytest.approx(LINGER_S - 0.2)
 
 
+def test_what_is_passed_over_is_still_owed() -> None:
+    """Of eight that were looked at, five had waited, and two of these could not go along."""
+    linger = Linger()
+    linger.hurry(5)
+    linger.took(8, passed=2)
+    assert linger.owed == 2
+
+
 def test_a_wait_is_forgotten_when_nothing_is_left_to_go() -> None:
     """A released lane leaves no debt."""
     linger = Linger()

@@ -592,6 +592,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         _CALL_STORIES,
     ),
     _m(
+        "passed-over-waits-once",
+        "a lane that was passed over does not wait for each call anew",
+        "delivery/callers.py",
+        "                owed += looked <= self.lanes.linger.owed\n",
+        "",
+        _CALL_STORIES,
+    ),
+    _m(
         "timeout-halves-calls",
         "a call that is too large for its timeout is not repeated for ever",
         _CALLS,
