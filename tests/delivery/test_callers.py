@@ -484,6 +484,41 @@ def test_a_flood_in_one_call_goes_to_no_dead_letter() -> None:
     live(story, engine=lambda: Engine(flood=Flood(0.5, 200), max_delay_s=5))
 
 
+def test_a_flood_that_begins_in_the_middle_of_an_answer_holds_for_all_of_it() -> None:
+    """The first ids of it were refused before there was a flood: they stay in Kafka with the rest."""
+
+    async def story(rig: Rig) -> None:
+        for number in range(150):
+            rig.say(f"good{number}", plan="pro")
+        await rig.settled()
+        rig.pendo.rule = lambda seen: (Answer(ACCEPTED, dict.fromkeys(seen.ids[40:], REFUSED)), 200)
+        for number in range(400):
+            rig.say(f"v{number}", plan="pro")
+        await asyncio.sleep(LINGER_S + 0.1)
+        assert rig.gate.state is GateState.FLOOD
+        assert not rig.box.letters
+        assert rig.outcomes() == {("delivered", ""): 190}
+
+    live(story, engine=lambda: Engine(flood=Flood(0.5, 200), max_delay_s=5))
+
+
+def test_calls_that_were_on_their_way_when_a_flood_began_do_not_end_it() -> None:
+    """Each id of them is an answer: that some of each were accepted is no round of acceptances."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = lambda seen: (
+            Answer(ACCEPTED, {id_: REFUSED for id_ in seen.ids if int(id_[1:]) % 5 < 3}),
+            200,
+        )
+        for number in range(2_000):
+            rig.say(f"v{number}", plan="pro")
+        await asyncio.sleep(600)
+        assert rig.gate.state is GateState.FLOOD
+        assert len(rig.box.letters) <= 200, "before there were two hundred answers nothing could be said"
+
+    live(story, max_batch=20, engine=lambda: Engine(flood=Flood(0.5, 200), max_delay_s=5))
+
+
 def test_what_was_released_leaves_its_cell() -> None:
     """Somebody else may own its record; the rest goes again without it."""
 

@@ -632,6 +632,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "                pass\n            case Later() if not verdict.throttled:\n",
         _CALL_STORIES,
     ),
+    _m(
+        "calls-end-no-flood",
+        "calls that were on their way when a flood began do not open the way into the dead-letter topic",
+        _GATE,
+        "                elif not others:\n",
+        "                else:\n",
+        _CALL_STORIES,
+    ),
     # 5 · Duplicates are few
     _m(
         "writer-tag",
