@@ -416,6 +416,95 @@ def test_one_forbidden_id_in_a_large_call_is_no_flood() -> None:
     live(story)
 
 
+def test_a_forbidden_id_on_a_quiet_topic_is_found_when_all_others_of_its_call_have_passed() -> None:
+    """Nobody else comes; who is left of a call that met 403 is the one that it was about."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        rig.say("v6", plan="pro")
+        rig.say("v7", plan="pro")
+        await rig.settled(20)
+        assert [(letter.lane, letter.reason) for letter in rig.box.letters] == [("visitor:v7", "forbidden")]
+        assert rig.gate.stall is None
+
+    live(story)
+
+
+@pytest.mark.parametrize("neighbours", [20, 500])
+def test_one_forbidden_id_amid_steady_traffic_is_found_and_holds_up_nobody_for_long(neighbours: int) -> None:
+    """New ids come all the time and stand before it in line: that no call's first id is known must not matter."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        for number in range(neighbours):
+            rig.say(f"v{number}", plan="pro")
+        for turn in range(180):
+            for number in range(5):
+                rig.say(f"w{turn}-{number}", plan="pro")
+            await asyncio.sleep(0.5)
+            assert rig.gate.stall is None
+        await rig.settled(5)
+        assert [(letter.lane, letter.reason) for letter in rig.box.letters] == [("visitor:v7", "forbidden")]
+        found_s = next(seen.at_s for seen in reversed(rig.pendo.seen) if "v7" in seen.ids)
+        assert found_s < 45
+
+    live(story)
+
+
+@pytest.mark.parametrize("calls", range(1, 36))
+def test_a_key_that_is_withdrawn_while_a_forbidden_id_is_looked_for_convicts_nobody_else(calls: int) -> None:
+    """At whichever call it happens: what met 403 together with others is not convicted for that."""
+
+    async def story(rig: Rig) -> None:
+        def refused(seen: Seen) -> bool:
+            return len(rig.pendo.seen) >= calls or "v7" in seen.ids
+
+        rig.pendo.rule = when(refused, Locked(Stall.CREDENTIALS), 403)
+        for number in range(16):
+            rig.say(f"v{number}", plan="free")
+            rig.say(f"v{number}", plan="pro")
+        for turn in range(100):
+            rig.say(f"w{turn}", plan="pro")
+            await asyncio.sleep(0.3)
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        for turn in range(300):
+            rig.say(f"x{turn}", plan="pro")
+            await asyncio.sleep(1)
+        await rig.settled(60)
+        assert {letter.lane for letter in rig.box.letters} == {"visitor:v7"}
+
+    live(story, engine=lambda: Engine(max_delay_s=5))
+
+
+def test_who_met_403_beside_a_forbidden_id_is_not_convicted_by_a_key_that_is_withdrawn_then() -> None:
+    """Two are left of the search, and others have just passed: the key goes while each is on its way alone."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        rig.say("v6", plan="pro")
+        rig.say("v7", plan="pro")
+        while rig.pendo.sizes != [2]:
+            await asyncio.sleep(0.01)
+        rig.say("w", plan="pro")
+        while rig.pendo.sizes != [2, 1, 2]:
+            await asyncio.sleep(0.01)
+        rig.pendo.took_s = 5.0
+        while rig.pendo.sizes != [2, 1, 2, 1, 1]:
+            await asyncio.sleep(0.01)
+        rig.pendo.took_s = 0.05
+        rig.say("w", plan="max")
+        await asyncio.sleep(2)
+        assert rig.pendo.kept["w"] == {"plan": "max"}
+        rig.pendo.rule = when(lambda _: True, Locked(Stall.CREDENTIALS), 403)
+        await asyncio.sleep(60)
+        assert not rig.box.letters
+        assert rig.gate.stall is Stall.CREDENTIALS
+        rig.pendo.rule = accept
+        await rig.settled(120)
+
+    live(story)
+
+
 def test_what_goes_one_at_a_time_does_not_wait_a_second_each_time() -> None:
     """A busy account with a wrong event must not fall behind for good."""
 
