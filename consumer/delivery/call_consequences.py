@@ -189,7 +189,7 @@ class CallConsequences(Consequences):
         if self._gate.flood.active:
             self._lanes.set_aside(lane)
         elif len(cell.parts) > 1:
-            _go_alone(lane)
+            _go_in_parts(lane)
             again.append(lane)
         else:
             delivery = lane.queue[0]
@@ -246,17 +246,17 @@ def _is_forbidden(on_all: Verdict) -> bool:
 
 
 def _narrow(cell: Cell, ids: int) -> None:
-    """It goes with half as many next; when it was the only one, its deliveries go one at a time."""
+    """It goes with half as many next; when it was the only one, its deliveries go in parts."""
     lane = cell.lane
     if ids == 1:
-        _go_alone(lane)
+        _go_in_parts(lane)
         return
     if lane.narrow is None:
         lane.narrow = Narrow(ANY)
     lane.narrow.ids = -(-ids // 2)
 
 
-def _go_alone(lane: Lane) -> None:
+def _go_in_parts(lane: Lane) -> None:
     if lane.narrow is None:
         lane.narrow = Narrow(ANY)
-    lane.narrow.alone = lane.in_flight
+    lane.narrow.doubtful = lane.in_flight

@@ -188,7 +188,7 @@ def test_one_wrong_id_costs_the_others_nothing(status: int) -> None:
     live(story)
 
 
-def test_a_refused_merge_is_tried_unmerged_the_oldest_first() -> None:
+def test_a_refused_merge_is_tried_in_parts_the_oldest_first() -> None:
     """Only the wrong one is a dead letter."""
 
     def wrong(seen: Seen) -> tuple[Answer, int]:
@@ -505,17 +505,45 @@ def test_who_met_403_beside_a_forbidden_id_is_not_convicted_by_a_key_that_is_wit
     live(story)
 
 
-def test_what_goes_one_at_a_time_does_not_wait_a_second_each_time() -> None:
+def say(rig: Rig, turn: int, *, wrong: bool) -> None:
+    """One more write of a busy account."""
+    if wrong:
+        rig.say("v", bad=turn)
+    else:
+        rig.say("v", plan=turn)
+
+
+@pytest.mark.parametrize("place", [0, 1, 399, 998, 999])
+def test_one_wrong_write_of_a_thousand_is_found_by_halves_without_a_second_each_time(place: int) -> None:
     """A busy account with a wrong event must not fall behind for good."""
 
     async def story(rig: Rig) -> None:
         rig.pendo.rule = lambda seen: (Answer(ACCEPTED, {"v": REFUSED} if "bad" in seen.values["v"] else {}), 200)
-        for turn in range(20):
-            rig.say("v", plan=turn)
-        rig.say("v", bad=1)
+        for turn in range(1_000):
+            say(rig, turn, wrong=turn == place)
         await rig.settled()
-        assert len(rig.pendo.seen) == 22
-        assert rig.pendo.seen[-1].at_s < LINGER_S + 22 * (rig.pendo.took_s + 0.01)
+        [letter] = rig.box.letters
+        assert letter.record.offset == place
+        assert rig.pendo.kept == {"v": {"plan": 999 if place < 999 else 998}}
+        assert len(rig.pendo.seen) <= 2 + 2 * 10
+        assert rig.pendo.seen[-1].at_s < LINGER_S + len(rig.pendo.seen) * (rig.pendo.took_s + 0.01)
+        assert rig.outcomes()["delivered", ""] + rig.outcomes()["merged", ""] == 999
+
+    live(story, engine=lambda: Engine(max_lane=5_000))
+
+
+def test_several_wrong_writes_of_one_id_are_each_a_dead_letter_of_their_own() -> None:
+    """And all others of it are written, the newest last."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = lambda seen: (Answer(ACCEPTED, {"v": REFUSED} if "bad" in seen.values["v"] else {}), 200)
+        wrong = {3, 4, 17, 60}
+        for turn in range(64):
+            say(rig, turn, wrong=turn in wrong)
+        await rig.settled()
+        assert {letter.record.offset for letter in rig.box.letters} == wrong
+        assert rig.pendo.kept == {"v": {"plan": 63}}
+        assert len(rig.pendo.seen) <= len(wrong) * 2 * 6 + 1
 
     live(story)
 

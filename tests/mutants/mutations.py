@@ -595,8 +595,16 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "refused-merges-go-alone",
         "of several deliveries that were refused together only the wrong one is dead-lettered",
         _CALLS,
-        "        elif len(cell.parts) > 1:\n            _go_alone(lane)\n            again.append(lane)\n",
+        "        elif len(cell.parts) > 1:\n            _go_in_parts(lane)\n            again.append(lane)\n",
         "",
+        _CALL_STORIES,
+    ),
+    _m(
+        "wrong-write-by-halves",
+        "one wrong write of a busy account does not leave it behind for good",
+        "delivery/lane.py",
+        "return self.doubtful // 2 or self.doubtful",
+        "return min(self.doubtful, 1)",
         _CALL_STORIES,
     ),
     _m(
