@@ -16,8 +16,9 @@ from consumer.delivery.gate import Gate
 from consumer.delivery.lane import Lane, Narrow
 from consumer.delivery.letters import Letters, letter_of
 from consumer.delivery.memory import Memory
-from consumer.delivery.poison import Failing, Poison, Trouble
+from consumer.delivery.poison import Failing, Poison, Together, Trouble
 from consumer.delivery.retry import Backoff
+from consumer.delivery.suspects import lock
 from consumer.kafka.records import position
 from consumer.log import get_logger
 from consumer.outcomes import Outcome, Reason
@@ -73,7 +74,7 @@ class CallConsequences(Consequences):
         gate, head = self._gate, cells[0].lane.queue[0]
         on_all = answer.verdict
         if isinstance(on_all, Locked):
-            on_all = self._suspects.judge(head, on_all, status)
+            on_all = self._judge_locked(cells, on_all, status)
         verdicts = _verdicts(cells, answer, on_all, status)
         doubted = gate.doubt.active
         changed = self._tell_gate(cells, verdicts, on_all, began, now)
@@ -82,17 +83,24 @@ class CallConsequences(Consequences):
         elif isinstance(on_all, Accepted):
             self._batch.passed(len(cells))
         self._audit(cells, verdicts)
-        self._draw_each(cells, verdicts, status, began, now)
+        self._draw_each(cells, verdicts, status, began, now, forbidden=_is_forbidden(on_all))
         if doubted is not gate.doubt.active:
             self._suspects.on_doubt(head, status, now)
         if changed:
             self._changes.note(head, status, now)
 
+    def _judge_locked(self, cells: Sequence[Cell], verdict: Locked, status: int | str) -> Verdict:
+        """One of a call is forbidden when any of them met it before, whoever stands first in it."""
+        alone = len(cells) == 1 and len(cells[0].parts) == 1
+        heads = (cell.lane.queue[0] for cell in cells)
+        judged = (self._suspects.judge(head, verdict, status, alone=alone) for head in heads)
+        return next((each for each in judged if each is not verdict), verdict)
+
     def _tell_gate(
         self, cells: Sequence[Cell], verdicts: Sequence[Verdict | None], on_all: Verdict, began: float, now: float
     ) -> bool:
         """One answer, and beside it the other lanes' verdicts; whether the gate changed."""
-        if isinstance(on_all, Refused) and on_all.reason is Reason.FORBIDDEN:
+        if _is_forbidden(on_all):
             # One of them is forbidden, not all: a call of many must not look like a flood of refusals.
             return self._gate.end(now, cells[0].lane.key, on_all, began, self._lanes)
         # What is not known yet was answered for its own sake, and counts for nothing.
@@ -108,8 +116,11 @@ class CallConsequences(Consequences):
         status: int | str,
         began: float,
         now: float,
+        *,
+        forbidden: bool,
     ) -> None:
         again: list[Lane] = []
+        together = Together(sum(len(cell.parts) for cell in cells))
         later: list[tuple[Cell, Trouble]] = []
         for cell, verdict in zip(cells, verdicts, strict=True):
             if isinstance(verdict, Accepted | OptedOut):
@@ -118,6 +129,9 @@ class CallConsequences(Consequences):
             trouble = self._remaining(cell, status, now - began)
             if trouble is None:
                 continue
+            if forbidden:
+                # Of many nobody is convicted by this: others must pass once more.
+                lock(cell.lane, together, now)
             match verdict:
                 case None:
                     # Of a call that took too long some may have been written.
@@ -130,11 +144,11 @@ class CallConsequences(Consequences):
                     self._memory.forget_values(cell.parts[0][2])
                     later.append((cell, trouble))
                 case Locked():
-                    self._suspects.take(cell.lane, trouble, now)
+                    self._suspects.take(cell.lane, trouble, now, together)
                 case _:
                     assert_never(verdict)
         if later and isinstance(verdict, Later):
-            self._failed_in_call(later, verdict, now, alone=len(cells) == 1 and len(cells[0].parts) == 1)
+            self._failed_in_call(later, verdict, now, alone=together.left == 1)
         self._call_lanes.go_again(again)
 
     def _settle(self, cell: Cell, *, opted_out: bool) -> None:
@@ -142,6 +156,8 @@ class CallConsequences(Consequences):
         now_s, ages, newest = time(), self.ages, cell.parts[-1][1]
         for stamp, delivery, sent in cell.parts:
             ticket = delivery.ticket
+            if delivery.trouble is not None:
+                delivery.trouble.locked_with.left -= 1
             if opted_out:
                 ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
                 continue
@@ -173,7 +189,7 @@ class CallConsequences(Consequences):
         if self._gate.flood.active:
             self._lanes.set_aside(lane)
         elif len(cell.parts) > 1:
-            _go_alone(lane)
+            _go_in_parts(lane)
             again.append(lane)
         else:
             delivery = lane.queue[0]
@@ -225,18 +241,22 @@ def _verdicts(cells: Sequence[Cell], answer: Answer, on_all: Verdict, status: in
     return [refused or (UNTOLD if named.count(None) == 1 else None) for refused in named]
 
 
+def _is_forbidden(on_all: Verdict) -> bool:
+    return isinstance(on_all, Refused) and on_all.reason is Reason.FORBIDDEN
+
+
 def _narrow(cell: Cell, ids: int) -> None:
-    """It goes with half as many next; when it was the only one, its deliveries go one at a time."""
+    """It goes with half as many next; when it was the only one, its deliveries go in parts."""
     lane = cell.lane
     if ids == 1:
-        _go_alone(lane)
+        _go_in_parts(lane)
         return
     if lane.narrow is None:
         lane.narrow = Narrow(ANY)
     lane.narrow.ids = -(-ids // 2)
 
 
-def _go_alone(lane: Lane) -> None:
+def _go_in_parts(lane: Lane) -> None:
     if lane.narrow is None:
         lane.narrow = Narrow(ANY)
-    lane.narrow.alone = lane.in_flight
+    lane.narrow.doubtful = lane.in_flight

@@ -29,17 +29,18 @@ class CallLanes(Lanes):
 
     def leave(self, lane: Lane, deliveries: int) -> None:
         """So many of the first have their end and leave; the lane is ready again if more stand behind them."""
+        in_parts = lane.narrow is not None and lane.narrow.doubtful > 0
         if lane.narrow is not None:
-            lane.narrow.alone -= deliveries
-            if lane.narrow.alone <= 0:
+            lane.narrow.doubtful -= deliveries
+            if lane.narrow.doubtful <= 0:
                 lane.narrow = None
         del lane.queue[:deliveries]
         lane.in_flight = 0
         lane.due = 0.0
         if not lane.queue:
             del self._lanes[lane.key]
-        elif lane.narrow is not None:
-            # What goes one at a time does not wait for others each time.
+        elif in_parts:
+            # What goes in parts does not wait for others each time.
             self.go_again([lane])
         else:
             self.ready.append(lane)

@@ -93,7 +93,7 @@ class Callers(Crew[list[Cell]]):
         cells: list[Cell] = []
         passed: list[Lane] = []
         most = 1 if self.gate.probing else self._batch.size
-        looked = deliveries = 0
+        looked = deliveries = owed = 0
         while len(cells) < most and looked < 2 * self._batch.size and deliveries < MAX_DELIVERIES:
             lane = self._next_lane()
             if lane is None:
@@ -101,6 +101,7 @@ class Callers(Crew[list[Cell]]):
             looked += 1
             if cells and not _fits(lane, cells):
                 passed.append(lane)
+                owed += looked <= self.lanes.linger.owed
                 continue
             deliveries += len(lane.queue)
             cell = self._cells.of(lane)
@@ -111,7 +112,7 @@ class Callers(Crew[list[Cell]]):
             if lane.narrow is not None:
                 most = min(most, lane.narrow.ids)
         self.lanes.put_back(passed)
-        self.lanes.linger.took(looked - len(passed))
+        self.lanes.linger.took(looked, owed)
         if not cells and looked:
             # All that was looked at was settled without a request; there may be more.
             self._yield()

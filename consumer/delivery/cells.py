@@ -62,8 +62,8 @@ class Cells:
         What need not be sent is settled, and stands in the lane no more.
         """
         queue = lane.queue
-        alone = lane.narrow is not None and lane.narrow.alone > 0
-        taken = queue[:1] if alone else queue[:]
+        narrow = lane.narrow
+        taken = queue[: narrow.part] if narrow is not None and narrow.doubtful else queue[:]
         parts: list[Part] = []
         for delivery in taken:
             request = delivery.request
@@ -76,8 +76,8 @@ class Cells:
                 self._suppress(delivery, sent, stamp)
         if len(parts) < len(taken):
             queue[: len(taken)] = [delivery for _, delivery, _ in parts]
-            if alone and lane.narrow is not None:
-                lane.narrow.alone -= 1
+            if narrow is not None:
+                narrow.doubtful = max(narrow.doubtful - len(taken) + len(parts), 0)
         lane.in_flight = len(parts)
         if not parts:
             return None

@@ -12,7 +12,7 @@ Circuit and stall end with the first answer that is about a request itself (acce
 does not stall the route: it is in *doubt*, until a request of another lane, the trial, has shown whose fault it is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from enum import IntEnum
 from math import inf
 from typing import Final, assert_never
@@ -150,7 +150,7 @@ class Gate:
         verdict: Verdict,
         began: float,
         backlog: Backlog,
-        others: Iterable[tuple[str, Verdict]] = (),
+        others: Collection[tuple[str, Verdict]] = (),
     ) -> bool:
         """A request got its verdict.
 
@@ -160,7 +160,8 @@ class Gate:
             verdict: What became of it.
             began: When it went.
             backlog: What else there is.
-            others: Of a call: the other lanes that it carried, each with its verdict. It is one answer all the same.
+            others: Of a call: the other lanes that it carried, each with its verdict. It is one answer all the same. In
+                a flood such a call is no probe, but went before it: that some of it were accepted proves nothing.
 
         Returns:
             Whether `state` or `stall` changed.
@@ -174,10 +175,10 @@ class Gate:
             case Accepted():
                 self.accepted += 1
                 self._pass(now, lane, began)
-                if self.flood.active:
-                    self._probed(now, backlog, refused=False)
-                else:
+                if not self.flood.active:
                     self.flood.answers += 1
+                elif not others:
+                    self._probed(now, backlog, refused=False)
             case Refused():
                 self._refuse(now, lane, verdict, began, backlog)
             case OptedOut():

@@ -43,14 +43,20 @@ class Narrow:
 
     Attributes:
         ids: So many may go in one call with it, itself included.
-        alone: So many of its first deliveries go one at a time, the oldest first.
+        doubtful: One of so many of its first deliveries is wrong: half of them go together, the older ones. A single
+            one goes alone, and with its end the doubt is over for those behind it.
     """
 
-    __slots__ = ("alone", "ids")
+    __slots__ = ("doubtful", "ids")
 
     def __init__(self, ids: int) -> None:
         self.ids = ids
-        self.alone = 0
+        self.doubtful = 0
+
+    @property
+    def part(self) -> int:
+        """How many of its first deliveries go together next; 0 for all that there are."""
+        return self.doubtful // 2 or self.doubtful
 
 
 class Lane:

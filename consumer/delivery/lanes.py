@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from consumer.delivery.lane import Delivery, Lane
 from consumer.delivery.runs import Runs
+from consumer.kafka.progress import Progress
 
 
 class Lanes:
@@ -80,7 +81,7 @@ class Lanes:
         if lane is not None:
             lane.queue.append(delivery)
             if len(lane.queue) >= self.max_length:
-                delivery.ticket.progress.crowd = lane
+                _crowd(delivery.ticket.progress, lane)
             return False
         lane = self._lanes[request.lane] = Lane(request.lane)
         lane.queue.append(delivery)
@@ -241,3 +242,10 @@ class Lanes:
         self.aside = deque(lane for lane in self.aside if lane.aside and lane.queue)
         standing_by = (lane for lane in self._lanes.values() if not lane.in_flight and not lane.due)
         self.ready = deque(lane for lane in standing_by if not lane.aside)
+
+
+def _crowd(progress: Progress, lane: Lane) -> None:
+    """The partition waits for the longest of its long lanes: a short one is soon through, and the long one grows on."""
+    crowd = progress.crowd
+    if crowd is None or crowd.crowding <= len(lane.queue):
+        progress.crowd = lane

@@ -11,13 +11,17 @@ LINGER_S: Final = 1.0
 
 
 class Linger:
-    """Of one route: what is ready at the end of a wait goes at once, what comes meanwhile waits for the next."""
+    """Of one route: what is ready at the end of a wait goes at once, what comes meanwhile waits for the next.
 
-    __slots__ = ("_due", "_owed")
+    Attributes:
+        owed: How many lanes, the first in line, go without a wait.
+    """
+
+    __slots__ = ("_due", "owed")
 
     def __init__(self) -> None:
         self._due = inf
-        self._owed = 0
+        self.owed = 0
 
     def wait_s(self, now: float, ready: int) -> float:
         """Seconds until a call may go; 0 when one may, or when there is nothing to go.
@@ -28,22 +32,27 @@ class Linger:
         """
         if not ready:
             self._due = inf
-            self._owed = 0
+            self.owed = 0
             return 0.0
-        if self._owed:
+        if self.owed:
             return 0.0
         if self._due == inf:
             self._due = now + LINGER_S
         if now < self._due:
             return self._due - now
         self._due = inf
-        self._owed = ready
+        self.owed = ready
         return 0.0
 
     def hurry(self, lanes: int) -> None:
         """So many lanes, the first in line, go without a wait."""
-        self._owed += lanes
+        self.owed += lanes
 
-    def took(self, lanes: int) -> None:
-        """So many lanes are on their way."""
-        self._owed = max(self._owed - lanes, 0)
+    def took(self, looked: int, passed: int = 0) -> None:
+        """The first in line have gone, or have their end.
+
+        Args:
+            looked: How many of the first in line were looked at.
+            passed: How many of these that need not wait were passed over, and are the first in line again.
+        """
+        self.owed = max(self.owed - looked, 0) + passed

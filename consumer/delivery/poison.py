@@ -10,6 +10,19 @@ HEALTHY_SHARE: Final = 0.9
 """So many of the others' answers must be acceptances for a failure to be the head's own."""
 
 
+class Together:
+    """Deliveries that met 401 or 403 in one call.
+
+    Attributes:
+        left: How many of them have not passed since: the last that is left is the one that it was about.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, deliveries: int) -> None:
+        self.left = deliveries
+
+
 class Trouble:
     """What a head that was not accepted has been through.
 
@@ -19,9 +32,10 @@ class Trouble:
         status: The last one's HTTP status, or `timeout` or `connection`.
         counted: Attempts that failed while others passed.
         locked_at: When it was last answered with 401 or 403; None when never. Seconds of the loop's clock.
+        locked_with: With whom it was in that call.
     """
 
-    __slots__ = ("attempts", "counted", "first_attempt_ms", "locked_at", "status")
+    __slots__ = ("attempts", "counted", "first_attempt_ms", "locked_at", "locked_with", "status")
 
     def __init__(self, first_attempt_ms: int) -> None:
         self.first_attempt_ms = first_attempt_ms
@@ -29,6 +43,7 @@ class Trouble:
         self.status: int | str = ""
         self.counted = 0
         self.locked_at: float | None = None
+        self.locked_with = Together(1)
 
 
 class Failing:

@@ -49,7 +49,7 @@ class Progress:
         committed_flags: What travelled with that commit.
         last_read: The offset up to which the log was read in this epoch; a lower one means another log.
         pressed: Set while the partition is not read on, because so much lies beyond its watermark.
-        crowd: The lane that got a record from here when it was too long already; None when there is none.
+        crowd: Of the lanes that got a record from here when they were too long already the longest; None without one.
     """
 
     __slots__ = (

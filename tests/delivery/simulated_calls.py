@@ -70,6 +70,7 @@ class CallDestination(Destination):
 
     Attributes:
         refused_alone: Numbers of events that Pendo refused when they went by themselves, in their cell.
+        locked_alone: Likewise those that met 401 or 403 in a call of their own.
         sizes: Of the calls.
         max_batch: Most ids in one.
         lanes: The engine's: they tell which deliveries are in flight.
@@ -82,6 +83,7 @@ class CallDestination(Destination):
         self._poisoned = chance.random() < 0.3
         super().__init__(chance, lease)
         self.refused_alone: set[int] = set()
+        self.locked_alone: set[int] = set()
         self.sizes: list[int] = []
         self.max_batch = max_batch
 
@@ -209,6 +211,8 @@ class CallDestination(Destination):
             self._fail(arrival, verdict)
             if isinstance(verdict, Refused) and len(cell.arrivals) == 1 and alone:
                 self.refused_alone.add(arrival.number)
+            if isinstance(verdict, Locked) and len(cell.arrivals) == 1 and alone:
+                self.locked_alone.add(arrival.number)
 
     def _opt_out(self, cell: Cell) -> None:
         for arrival in cell.arrivals:
@@ -238,6 +242,8 @@ class CallLetterbox(Letterbox):
             assert arrival.number in destination.refused_alone, "refused for what was wrong with another"
         else:
             super()._check(letter, arrival, health)
+        if letter.reason is Reason.FORBIDDEN:
+            assert arrival.number in destination.locked_alone, "forbidden for what another of its call met"
 
 
 class CallWorld(World):

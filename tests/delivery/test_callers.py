@@ -105,6 +105,32 @@ def test_visitors_and_accounts_go_in_calls_of_their_own() -> None:
     live(story)
 
 
+def test_what_was_passed_over_does_not_wait_a_second_time() -> None:
+    """Accounts waited their second; visitors that came after it fill the call in which they could not go."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.took_s = 3.0
+        for number in range(7):
+            rig.say(f"v{number}", plan="pro")
+        rig.say("a0", kind="account", tier=1)
+        rig.say("a1", kind="account", tier=1)
+        await asyncio.sleep(2)
+        for number in range(5):
+            rig.say(f"w{number}", plan="pro")
+        await rig.settled()
+        assert [seen.ids for seen in rig.pendo.seen] == [
+            ["v0", "v1", "v2", "v3", "v4"],
+            ["v5", "v6", "w0", "w1", "w2"],
+            ["a0", "a1"],
+            ["w3", "w4"],
+        ]
+        times = [seen.at_s for seen in rig.pendo.seen]
+        assert times[2] == pytest.approx(times[1] + 3.0, abs=0.01), "accounts have had their second"
+        assert times[3] == pytest.approx(times[2] + 3.0 + LINGER_S, abs=0.01), "what came later has not"
+
+    live(story, max_batch=5, engine=lambda: Engine(limit=1))
+
+
 def test_each_id_is_settled_on_its_own_result() -> None:
     """A 200 can hide failures."""
 
@@ -162,7 +188,7 @@ def test_one_wrong_id_costs_the_others_nothing(status: int) -> None:
     live(story)
 
 
-def test_a_refused_merge_is_tried_unmerged_the_oldest_first() -> None:
+def test_a_refused_merge_is_tried_in_parts_the_oldest_first() -> None:
     """Only the wrong one is a dead letter."""
 
     def wrong(seen: Seen) -> tuple[Answer, int]:
@@ -243,6 +269,52 @@ def test_a_timeout_halves_the_calls_that_follow() -> None:
         await rig.settled()
         assert rig.outcomes() == {("delivered", ""): 500}
         assert rig.callers.requests["timeout"] <= 1 + 2 + 4 + 8
+
+    live(story)
+
+
+def test_an_outage_on_a_quiet_topic_does_not_make_calls_small() -> None:
+    """A few ids timed out, as everything did: the backlog behind them goes in full calls."""
+
+    def away(seen: Seen) -> tuple[Answer, int]:
+        if seen.at_s < 8:
+            raise UnreachableError("timeout", "no answer in time")
+        return accept(seen)
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = away
+        for turn in range(4):
+            for number in range(3):
+                rig.say(f"v{turn}-{number}", plan="pro")
+            await asyncio.sleep(2)
+        await rig.settled(120)
+        calls = len(rig.pendo.seen)
+        assert max(rig.pendo.sizes) > 2, "they went together"
+        for number in range(500):
+            rig.say(f"w{number}", plan="pro")
+        await rig.settled()
+        assert rig.pendo.sizes[calls:] == [500]
+
+    live(story)
+
+
+def test_calls_that_are_never_full_and_too_slow_fill_up_and_are_halved() -> None:
+    """Two hundred new ids a second, and Pendo takes no more than ninety in time: what waits makes calls full."""
+
+    def slow(seen: Seen) -> tuple[Answer, int]:
+        if len(seen.ids) > 90:
+            raise UnreachableError("timeout", "no answer in time")
+        return accept(seen)
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = slow
+        for turn in range(60):
+            for number in range(200):
+                rig.say(f"v{turn}-{number}", plan="pro")
+            await asyncio.sleep(1)
+        await rig.settled(60)
+        assert rig.outcomes() == {("delivered", ""): 12_000}
+        assert rig.callers.requests["timeout"] < 60
 
     live(story)
 
@@ -344,17 +416,134 @@ def test_one_forbidden_id_in_a_large_call_is_no_flood() -> None:
     live(story)
 
 
-def test_what_goes_one_at_a_time_does_not_wait_a_second_each_time() -> None:
+def test_a_forbidden_id_on_a_quiet_topic_is_found_when_all_others_of_its_call_have_passed() -> None:
+    """Nobody else comes; who is left of a call that met 403 is the one that it was about."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        rig.say("v6", plan="pro")
+        rig.say("v7", plan="pro")
+        await rig.settled(20)
+        assert [(letter.lane, letter.reason) for letter in rig.box.letters] == [("visitor:v7", "forbidden")]
+        assert rig.gate.stall is None
+
+    live(story)
+
+
+@pytest.mark.parametrize("neighbours", [20, 500])
+def test_one_forbidden_id_amid_steady_traffic_is_found_and_holds_up_nobody_for_long(neighbours: int) -> None:
+    """New ids come all the time and stand before it in line: that no call's first id is known must not matter."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        for number in range(neighbours):
+            rig.say(f"v{number}", plan="pro")
+        for turn in range(180):
+            for number in range(5):
+                rig.say(f"w{turn}-{number}", plan="pro")
+            await asyncio.sleep(0.5)
+            assert rig.gate.stall is None
+        await rig.settled(5)
+        assert [(letter.lane, letter.reason) for letter in rig.box.letters] == [("visitor:v7", "forbidden")]
+        found_s = next(seen.at_s for seen in reversed(rig.pendo.seen) if "v7" in seen.ids)
+        assert found_s < 45
+
+    live(story)
+
+
+@pytest.mark.parametrize("calls", range(1, 36))
+def test_a_key_that_is_withdrawn_while_a_forbidden_id_is_looked_for_convicts_nobody_else(calls: int) -> None:
+    """At whichever call it happens: what met 403 together with others is not convicted for that."""
+
+    async def story(rig: Rig) -> None:
+        def refused(seen: Seen) -> bool:
+            return len(rig.pendo.seen) >= calls or "v7" in seen.ids
+
+        rig.pendo.rule = when(refused, Locked(Stall.CREDENTIALS), 403)
+        for number in range(16):
+            rig.say(f"v{number}", plan="free")
+            rig.say(f"v{number}", plan="pro")
+        for turn in range(100):
+            rig.say(f"w{turn}", plan="pro")
+            await asyncio.sleep(0.3)
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        for turn in range(300):
+            rig.say(f"x{turn}", plan="pro")
+            await asyncio.sleep(1)
+        await rig.settled(60)
+        assert {letter.lane for letter in rig.box.letters} == {"visitor:v7"}
+
+    live(story, engine=lambda: Engine(max_delay_s=5))
+
+
+def test_who_met_403_beside_a_forbidden_id_is_not_convicted_by_a_key_that_is_withdrawn_then() -> None:
+    """Two are left of the search, and others have just passed: the key goes while each is on its way alone."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = when(carries("v7"), Locked(Stall.CREDENTIALS), 403)
+        rig.say("v6", plan="pro")
+        rig.say("v7", plan="pro")
+        while rig.pendo.sizes != [2]:
+            await asyncio.sleep(0.01)
+        rig.say("w", plan="pro")
+        while rig.pendo.sizes != [2, 1, 2]:
+            await asyncio.sleep(0.01)
+        rig.pendo.took_s = 5.0
+        while rig.pendo.sizes != [2, 1, 2, 1, 1]:
+            await asyncio.sleep(0.01)
+        rig.pendo.took_s = 0.05
+        rig.say("w", plan="max")
+        await asyncio.sleep(2)
+        assert rig.pendo.kept["w"] == {"plan": "max"}
+        rig.pendo.rule = when(lambda _: True, Locked(Stall.CREDENTIALS), 403)
+        await asyncio.sleep(60)
+        assert not rig.box.letters
+        assert rig.gate.stall is Stall.CREDENTIALS
+        rig.pendo.rule = accept
+        await rig.settled(120)
+
+    live(story)
+
+
+def say(rig: Rig, turn: int, *, wrong: bool) -> None:
+    """One more write of a busy account."""
+    if wrong:
+        rig.say("v", bad=turn)
+    else:
+        rig.say("v", plan=turn)
+
+
+@pytest.mark.parametrize("place", [0, 1, 399, 998, 999])
+def test_one_wrong_write_of_a_thousand_is_found_by_halves_without_a_second_each_time(place: int) -> None:
     """A busy account with a wrong event must not fall behind for good."""
 
     async def story(rig: Rig) -> None:
         rig.pendo.rule = lambda seen: (Answer(ACCEPTED, {"v": REFUSED} if "bad" in seen.values["v"] else {}), 200)
-        for turn in range(20):
-            rig.say("v", plan=turn)
-        rig.say("v", bad=1)
+        for turn in range(1_000):
+            say(rig, turn, wrong=turn == place)
         await rig.settled()
-        assert len(rig.pendo.seen) == 22
-        assert rig.pendo.seen[-1].at_s < LINGER_S + 22 * (rig.pendo.took_s + 0.01)
+        [letter] = rig.box.letters
+        assert letter.record.offset == place
+        assert rig.pendo.kept == {"v": {"plan": 999 if place < 999 else 998}}
+        assert len(rig.pendo.seen) <= 2 + 2 * 10
+        assert rig.pendo.seen[-1].at_s < LINGER_S + len(rig.pendo.seen) * (rig.pendo.took_s + 0.01)
+        assert rig.outcomes()["delivered", ""] + rig.outcomes()["merged", ""] == 999
+
+    live(story, engine=lambda: Engine(max_lane=5_000))
+
+
+def test_several_wrong_writes_of_one_id_are_each_a_dead_letter_of_their_own() -> None:
+    """And all others of it are written, the newest last."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = lambda seen: (Answer(ACCEPTED, {"v": REFUSED} if "bad" in seen.values["v"] else {}), 200)
+        wrong = {3, 4, 17, 60}
+        for turn in range(64):
+            say(rig, turn, wrong=turn in wrong)
+        await rig.settled()
+        assert {letter.record.offset for letter in rig.box.letters} == wrong
+        assert rig.pendo.kept == {"v": {"plan": 63}}
+        assert len(rig.pendo.seen) <= len(wrong) * 2 * 6 + 1
 
     live(story)
 
@@ -410,6 +599,41 @@ def test_a_flood_in_one_call_goes_to_no_dead_letter() -> None:
         assert rig.outcomes() == {("delivered", ""): 500}
 
     live(story, engine=lambda: Engine(flood=Flood(0.5, 200), max_delay_s=5))
+
+
+def test_a_flood_that_begins_in_the_middle_of_an_answer_holds_for_all_of_it() -> None:
+    """The first ids of it were refused before there was a flood: they stay in Kafka with the rest."""
+
+    async def story(rig: Rig) -> None:
+        for number in range(150):
+            rig.say(f"good{number}", plan="pro")
+        await rig.settled()
+        rig.pendo.rule = lambda seen: (Answer(ACCEPTED, dict.fromkeys(seen.ids[40:], REFUSED)), 200)
+        for number in range(400):
+            rig.say(f"v{number}", plan="pro")
+        await asyncio.sleep(LINGER_S + 0.1)
+        assert rig.gate.state is GateState.FLOOD
+        assert not rig.box.letters
+        assert rig.outcomes() == {("delivered", ""): 190}
+
+    live(story, engine=lambda: Engine(flood=Flood(0.5, 200), max_delay_s=5))
+
+
+def test_calls_that_were_on_their_way_when_a_flood_began_do_not_end_it() -> None:
+    """Each id of them is an answer: that some of each were accepted is no round of acceptances."""
+
+    async def story(rig: Rig) -> None:
+        rig.pendo.rule = lambda seen: (
+            Answer(ACCEPTED, {id_: REFUSED for id_ in seen.ids if int(id_[1:]) % 5 < 3}),
+            200,
+        )
+        for number in range(2_000):
+            rig.say(f"v{number}", plan="pro")
+        await asyncio.sleep(600)
+        assert rig.gate.state is GateState.FLOOD
+        assert len(rig.box.letters) <= 200, "before there were two hundred answers nothing could be said"
+
+    live(story, max_batch=20, engine=lambda: Engine(flood=Flood(0.5, 200), max_delay_s=5))
 
 
 def test_what_was_released_leaves_its_cell() -> None:

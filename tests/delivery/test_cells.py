@@ -126,30 +126,34 @@ def test_beside_what_changes_something_nothing_is_unchanged(bench: Bench) -> Non
     assert table.lane.queue == rest
 
 
-def test_what_goes_alone_goes_oldest_first(table: Table) -> None:
-    """So many of the first, one at a time; then all together again."""
-    for number in range(4):
+def test_of_deliveries_in_doubt_the_older_half_goes_and_at_last_one_alone(table: Table) -> None:
+    """With its end the doubt is over: what is behind goes together again."""
+    for number in range(9):
         table.say(number, a=number)
     lane = table.lane
     narrow = lane.narrow = Narrow(500)
-    narrow.alone = 2
-    for number in range(2):
-        assert said(table.cell()) == {"a": number}
-        table.lanes.leave(lane, 1)
+    narrow.doubtful = 6
+    for last, part in ((2, 3), (3, 1), (4, 1)):
+        assert said(table.cell()) == {"a": last}
+        assert lane.in_flight == part
+        table.lanes.leave(lane, part)
+    assert narrow.doubtful == 1
+    assert said(table.cell()) == {"a": 5}
+    table.lanes.leave(lane, 1)
     assert table.lane.narrow is None
-    assert said(table.cell()) == {"a": 3}
-    assert lane.in_flight == 2
+    assert said(table.cell()) == {"a": 8}
+    assert lane.in_flight == 3
 
 
-def test_one_that_goes_alone_and_need_not_be_sent_is_one_less(table: Table) -> None:
+def test_what_is_in_doubt_and_need_not_be_sent_is_one_less(table: Table) -> None:
     """It was settled on the way."""
     table.wrote(9, a=9)
     table.say(5, a=1)
     table.say(10, a=2)
     narrow = table.lane.narrow = Narrow(500)
-    narrow.alone = 2
+    narrow.doubtful = 2
     assert table.cell() is None
-    assert narrow.alone == 1
+    assert narrow.doubtful == 1
     assert said(table.cell()) == {"a": 2}
 
 
@@ -176,6 +180,14 @@ def test_what_goes_again_waits_for_nobody() -> None:
     assert linger.wait_s(10.2, ready=3) == pytest.approx(LINGER_S - 0.2)
 
 
+def test_what_is_passed_over_is_still_owed() -> None:
+    """Of eight that were looked at, five had waited, and two of these could not go along."""
+    linger = Linger()
+    linger.hurry(5)
+    linger.took(8, passed=2)
+    assert linger.owed == 2
+
+
 def test_a_wait_is_forgotten_when_nothing_is_left_to_go() -> None:
     """A released lane leaves no debt."""
     linger = Linger()
@@ -198,10 +210,20 @@ def test_a_batch_halves_and_grows_back_when_it_was_full() -> None:
     assert batch.size == 500
     batch.too_large(1)
     assert batch.size == 500, "a probe, or one giant, says nothing of the others"
-    batch.too_large(2)
-    assert batch.size == 1
-    batch.passed(1)
-    assert batch.size == 2
+    small = Batch(3)
+    small.too_large(2)
+    assert small.size == 1
+    small.passed(1)
+    assert small.size == 2
+
+
+def test_a_small_call_that_times_out_says_nothing_of_large_ones() -> None:
+    """It carried less than half of what it might: with so few its size was not the cause."""
+    batch = Batch(500)
+    batch.too_large(249)
+    assert batch.size == 500
+    batch.too_large(250)
+    assert batch.size == 125
 
 
 def test_a_call_that_was_larger_than_the_batch_is_by_now_does_not_raise_it() -> None:

@@ -32,6 +32,23 @@ def test_a_lane_has_one_request_in_flight(bench: Bench) -> None:
     assert _take(lanes).queue[0] is second
 
 
+def test_a_partition_waits_for_the_longest_of_its_long_lanes(bench: Bench) -> None:
+    """Else a short one that is soon through would let it be read on, and the long one would grow without a bound."""
+    lanes = Lanes(MAX_LENGTH)
+    for _ in range(MAX_LENGTH + 2):
+        lanes.add(bench.delivery("long"))
+    for _ in range(MAX_LENGTH):
+        lanes.add(bench.delivery("short"))
+    crowd = bench.progress.crowd
+    assert crowd is not None
+    assert crowd.crowding == MAX_LENGTH + 2
+    while crowd.crowding:
+        lanes.advance(next(lane for lane in lanes if lane.key == "visitor:long"))
+    lanes.add(bench.delivery("short"))
+    assert bench.progress.crowd is not crowd
+    assert bench.progress.crowd is not None
+
+
 def test_a_failing_head_stays_the_head(bench: Bench) -> None:
     """Nothing of the lane goes before it, and it goes again when it is due."""
     lanes = Lanes(MAX_LENGTH)
