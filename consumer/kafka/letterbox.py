@@ -7,6 +7,7 @@ the topic does not take stays: its record is not committed past. The letterbox d
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final, Protocol
 from zlib import crc32
@@ -15,9 +16,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from consumer.errors import BrokerError
+from consumer.kafka.cases import Cases
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.dead_letter import DeadLetter, Extent
 from consumer.kafka.progress import Progress
+from consumer.kafka.records import position
 from consumer.kafka.starting import start
 from consumer.log import get_logger
 from consumer.outcomes import EventType, Outcome, Reason
@@ -52,10 +55,12 @@ class Letterbox:
 
     Attributes:
         problem: Why letters are not taken at present; None when all is well.
+        cases: What was published, by kind.
     """
 
     def __init__(self, topic: str, options: Mapping[str, Any], cluster: Cluster) -> None:
         self.problem: str | None = None
+        self.cases = Cases()
         self._topic = topic
         self._options = options
         self._cluster = cluster
@@ -187,25 +192,22 @@ class Letterbox:
             self._letters.popleft()
         failed: BaseException | None = None
         for (letter, owner), answer in reversed(list(zip(open_letters, answers, strict=True))):
-            if answer is None:
+            if isinstance(answer, str):
+                self.cases.note(letter, answer)
                 owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason)
             else:
                 failed = answer
                 self._letters.appendleft((letter, owner))
         return failed
 
-    async def _publish(self, letter: DeadLetter) -> None:
-        """Publish one letter, with less of its record each time the broker finds it too large."""
-        for extent in Extent:
-            try:
-                await self._send(letter, extent)
-            except TOO_LARGE:
-                if extent is Extent.POSITION_ONLY:
-                    raise
-            else:
-                return
+    async def _publish(self, letter: DeadLetter) -> str:
+        """Publish one letter, with less of its record each time the broker finds it too large; say where it lies."""
+        for extent in (Extent.WHOLE, Extent.WITHOUT_VALUE):
+            with suppress(*TOO_LARGE):
+                return await self._send(letter, extent)
+        return await self._send(letter, Extent.POSITION_ONLY)
 
-    async def _send(self, letter: DeadLetter, extent: Extent) -> None:
+    async def _send(self, letter: DeadLetter, extent: Extent) -> str:
         producer = self._producer
         if producer is None:
             raise BrokerError("not connected")
@@ -217,7 +219,7 @@ class Letterbox:
             partition=await self._partition(producer, letter),
             headers=letter.headers(extent),
         )
-        await acknowledged
+        return position(await acknowledged)
 
     async def _partition(self, producer: AIOKafkaProducer, letter: DeadLetter) -> int | None:
         """By the lane, so that one visitor's letters keep their order; without a lane the client's own choice."""
