@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from consumer import __version__, metrics
-from consumer.api import api_of
+from consumer.api import web_of
 from consumer.config.load import Loaded
 from consumer.delivery.crew import Crew
 from consumer.delivery.engine import Shared, callers_of, concurrency_of, memory_of, senders_of
@@ -36,17 +36,17 @@ from consumer.pendo.endpoints import routes_in_use
 from consumer.pendo.requests import Route
 from consumer.pendo.targets import Targets
 from consumer.watch import Watch
-from consumer.web import Token, Web
+from consumer.web import Token
 from consumer.worker.admission import Admission
 from consumer.worker.commits import Commits
 from consumer.worker.hand import Hand
 from consumer.worker.lag import Lag
-from consumer.worker.overview import Overview
 from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
 from consumer.worker.probes import Probes
 from consumer.worker.pulse import Pulse
+from consumer.worker.report import Report
 
 log = get_logger(__name__)
 
@@ -112,13 +112,8 @@ class Service:
         self._hand = Hand(self._routes, self._partitions)
         token = Token(settings.http.admin_token)
         self._watch.on_secret("http.admin_token", token.replace)
-        self.web = Web(
-            alive=probes.alive,
-            not_ready=probes.not_ready,
-            metrics=self._exposition().render,
-            api=api_of(self._hand, Overview(self._partitions, self._lag, self._routes)),
-            token=token,
-        )
+        self._report = Report(self.tally, self._routes, self._letterbox, self._partitions, self._lag, probes.not_ready)
+        self.web = web_of(settings, probes, self._hand, self._report, token, self._exposition().render)
 
     def _build_worker(self) -> None:
         settings, tally = self._settings, self.tally
@@ -228,6 +223,7 @@ class Service:
             "lag": self._lag.run(),
             "watch": self._watch.run(),
             "pulse": self._pulse.run(),
+            "history": self._report.history.run(),
         }
         routes = self._routes.senders
         for route, senders in routes.items():

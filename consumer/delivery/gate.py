@@ -99,6 +99,11 @@ class Gate:
             return GateState.CIRCUIT
         return GateState.FLOOD if self.flood.active else GateState.OPEN
 
+    @property
+    def outage_since(self) -> float | None:
+        """Since when Pendo has answered nothing; seconds of the loop's clock, None when it is no outage."""
+        return self._circuit.since if self._circuit.opened else None
+
     def wait_s(self, now: float, *, ready: bool) -> float:
         """Seconds until a request may go: 0 for now, infinite when only an event (a verdict) can change it.
 

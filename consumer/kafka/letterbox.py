@@ -56,12 +56,13 @@ class Letterbox:
     Attributes:
         problem: Why letters are not taken at present; None when all is well.
         cases: What was published, by kind.
+        topic: Where.
     """
 
     def __init__(self, topic: str, options: Mapping[str, Any], cluster: Cluster) -> None:
         self.problem: str | None = None
         self.cases = Cases()
-        self._topic = topic
+        self.topic = topic
         self._options = options
         self._cluster = cluster
         self._letters: deque[tuple[DeadLetter, Owner]] = deque()
@@ -83,6 +84,10 @@ class Letterbox:
     def owners(self) -> Iterator[Owner]:
         """Whose letters are not acknowledged."""
         return (owner for _, owner in self._letters)
+
+    def open_types(self) -> Iterator[EventType]:
+        """The types of the events that wait for an acknowledgement."""
+        return (letter.type for letter, owner in self._letters if not owner.released)
 
     async def run(self) -> None:
         """Publish what is parked, for ever. A letter is tried until the topic takes it."""
@@ -113,10 +118,10 @@ class Letterbox:
             return
         self.problem = problem
         if problem is None:
-            log.info("the dead-letter topic can be used again", topic=self._topic)
+            log.info("the dead-letter topic can be used again", topic=self.topic)
         else:
             log.error(
-                "no dead letter can be published; nothing is committed past one", problem=problem, topic=self._topic
+                "no dead letter can be published; nothing is committed past one", problem=problem, topic=self.topic
             )
 
     async def flush(self, timeout_s: float) -> bool:
@@ -138,8 +143,8 @@ class Letterbox:
     async def _require_topic(self) -> None:
         """Asking a producer for a missing topic would create it on brokers that allow it."""
         if self._producer is None:
-            if self._topic not in await self._cluster.topics():
-                raise BrokerError(f"topic {self._topic} does not exist; this service creates none")
+            if self.topic not in await self._cluster.topics():
+                raise BrokerError(f"topic {self.topic} does not exist; this service creates none")
             self._producer = await self._connect()
 
     async def _connect(self) -> AIOKafkaProducer:
@@ -213,7 +218,7 @@ class Letterbox:
             raise BrokerError("not connected")
         record = letter.record
         acknowledged = await producer.send(
-            self._topic,
+            self.topic,
             key=None if extent is Extent.POSITION_ONLY else record.key,
             value=record.value if extent is Extent.WHOLE else b"",
             partition=await self._partition(producer, letter),
@@ -225,5 +230,5 @@ class Letterbox:
         """By the lane, so that one visitor's letters keep their order; without a lane the client's own choice."""
         if letter.lane is None:
             return None
-        partitions: list[int] = sorted(await producer.partitions_for(self._topic))
+        partitions: list[int] = sorted(await producer.partitions_for(self.topic))
         return partitions[crc32(letter.lane.encode()) % len(partitions)]
