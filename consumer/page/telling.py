@@ -127,7 +127,7 @@ def _good(view: Json) -> Words:
             Level.GOOD, "Pendo has everything it should have", "Nothing waits, and nothing new comes just now."
         )
     p50_s = view["rates"]["p50_s"]
-    took = "" if p50_s is None else f" An event is there {duration(p50_s)} after it came, half of them sooner."
+    took = "" if p50_s is None else f" Half of the events are there within {duration(p50_s)}."
     return Words(Level.GOOD, "Everything Pendo should have is on its way", f"Nothing is in the way.{took}")
 
 
