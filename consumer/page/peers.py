@@ -5,6 +5,7 @@ A name comes in; answers, and the addresses that gave none, come out. Whoever do
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,26 +46,35 @@ def host_and_port(name: str, port: int) -> tuple[str, int]:
     return host.strip("[]"), int(given)
 
 
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""From a name to addresses; raises `OSError` when there are none."""
+
+
+async def addresses_of(host: str, port: int) -> Sequence[str]:
+    """What the system's resolver says."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return sorted({str(address[0]) for *_, address in found})
+
+
 class Peers:
     """The pods behind one name."""
 
-    def __init__(self, host: str, port: int, within_s: float = WITHIN_S) -> None:
+    def __init__(self, host: str, port: int, resolve: Resolve = addresses_of) -> None:
         self._host = host
         self._port = port
-        self._within_s = within_s
+        self._resolve = resolve
 
     async def answers(self, path: str) -> Heard:
         """Ask all of them at once for what lies there."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._within_s
+        deadline = loop.time() + WITHIN_S
         try:
             async with asyncio.timeout_at(deadline):
-                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                addresses = (await self._resolve(self._host, self._port))[:MAX_PEERS]
         except TimeoutError:
             return Heard(problem=f"the name {self._host} was not resolved in time")
         except OSError as error:
             return Heard(problem=f"the name {self._host} cannot be resolved: {error.strerror or error}")
-        addresses = sorted({str(address[0]) for *_, address in found})[:MAX_PEERS]
         timeout = aiohttp.ClientTimeout(total=max(deadline - loop.time(), 0.05))
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
             answers = await asyncio.gather(*(self._ask(session, address, path) for address in addresses))

@@ -12,6 +12,8 @@ Json = dict[str, Any]
 DAY_S: Final = 86_400
 LONG_S: Final = 60.0
 """How long something lasts is told from here on."""
+EXACT: Final = 10
+"""Of 37 hours nobody counts the minutes."""
 UNITS: Final = ((DAY_S, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -20,18 +22,17 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f"{max(round(seconds * 1000), 1)} ms"
     whole = round(seconds)
-    for place, (size, name) in enumerate(UNITS):
-        if whole >= size:
-            count, rest = divmod(whole, size)
-            said = _many(count, name)
-            smaller = UNITS[place + 1 : place + 2]
-            if smaller and count < 10 and rest // smaller[0][0]:  # noqa: PLR2004  # of 37 hours nobody counts minutes
-                said += f" {_many(rest // smaller[0][0], smaller[0][1])}"
-            return said
-    return "0 seconds"
+    place = next(place for place, (size, _) in enumerate(UNITS) if whole >= size)
+    (size, name), rest = UNITS[place], ""
+    count = whole // size
+    if name in {"day", "hour"} and count < EXACT:
+        smaller, its_name = UNITS[place + 1]
+        rest = f" {many(whole % size // smaller, its_name)}" if whole % size >= smaller else ""
+    return many(count, name) + rest
 
 
-def _many(count: int, name: str) -> str:
+def many(count: int, name: str) -> str:
+    """So many of something."""
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 

@@ -74,6 +74,11 @@ class Site:
         app.router.add_get("/api/deliveries", self._deliveries)
         app.router.add_get("/api/deliveries.csv", self._csv)
 
+    @property
+    def listeners(self) -> int:
+        """How many look on."""
+        return self._live.listeners
+
     def close(self) -> None:
         """End all streams: a stop does not wait for who looks on."""
         self._live.close()

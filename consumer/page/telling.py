@@ -6,7 +6,18 @@ The sum of all pods' reports comes in; a headline, what it means for the events,
 from collections.abc import Callable
 from typing import Any, Final
 
-from consumer.page.phrases import at_time, backlog, duration, kept, number, pods, reason_since, records, since_when
+from consumer.page.phrases import (
+    at_time,
+    backlog,
+    duration,
+    kept,
+    many,
+    number,
+    pods,
+    reason_since,
+    records,
+    since_when,
+)
 from consumer.page.troubles import flood, kafka, letters, outage, stalled, unaccounted
 from consumer.page.words import Level, Words
 
@@ -70,12 +81,12 @@ def _blocked(view: Json) -> Words | None:
         return None
     worst = max(held, key=lambda one: float(one["blocked_s"]))
     by = worst["blocked_by"]
-    others = "" if len(held) == 1 else f" (and {len(held) - 1} more below)"
+    where = f"{worst['topic']}-{worst['partition']}"
+    more = "" if len(held) == 1 else f" {len(held) - 1} more are below."
     return Words(
         Level.NOTICE,
-        f"One record has kept {worst['topic']}-{worst['partition']} from committing for "
-        f"{duration(worst['blocked_s'])}{others}",
-        f"Others pass it, and nothing is lost. {by['position']}: {_tries(by)}{by['remedy']}.",
+        f"One record has been waiting for {duration(worst['blocked_s'])}; others pass it",
+        f"Nothing is lost, but {where} cannot commit beyond {by['position']}: {_tries(by)}{by['remedy']}.{more}",
         (
             "It is dead-lettered by itself once its retry window is over.",
             f"To be rid of it now: skip `{by['position']}` below.",
@@ -84,7 +95,7 @@ def _blocked(view: Json) -> Words | None:
 
 
 def _tries(by: Json) -> str:
-    return f"{by['attempts']} attempts, the last answer {by['status']}; " if by["attempts"] else ""
+    return f"{many(by['attempts'], 'attempt')}, the last answer {by['status']}; " if by["attempts"] else ""
 
 
 def _behind(view: Json) -> Words | None:

@@ -102,14 +102,14 @@ def letters(view: Json) -> Words | None:
     since = reason_since(view, "dead_letter")
     if since is None:
         return None
-    letters = view["letters"]
+    box = view["letters"]
     return Words(
         Level.TROUBLE,
         f"Dead letters cannot be published{since_when(since, view)}",
-        f"Nothing is lost: {events(letters['parked'])} of them waiting here, and nothing is committed past one. "
-        f"{letters['problem'] or ''}".strip(),
+        f"Nothing is lost: {events(box['parked'])} waiting for it here, and nothing is committed past it. "
+        f"{box['problem'] or ''}".strip(),
         (
-            f"Does the topic `{letters['topic']}` exist, and may this user write to it?",
+            f"Does the topic `{box['topic']}` exist, and may this user write to it?",
             "It is tried again every few seconds: no restart is needed.",
         ),
     )
