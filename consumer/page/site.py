@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import hdrs, web
 
-from consumer.page.live import CrowdedError, Live
+from consumer.page.live import EVERY_S, CrowdedError, Live
 from consumer.page.table import csv_of
 from consumer.page.view import Views
 
@@ -52,16 +52,17 @@ async def harden(_: web.Request, response: web.StreamResponse) -> None:
 class Site:
     """Answers what the page asks."""
 
-    def __init__(self, views: Views, *, settings: list[Json]) -> None:
+    def __init__(self, views: Views, *, settings: list[Json], every_s: float = EVERY_S) -> None:
         """Read the files.
 
         Args:
             views: What is shown.
             settings: As they may be shown.
+            every_s: How often a snapshot is made for those who look on.
         """
         self._views = views
         self._settings = settings
-        self._live = Live(views.whole)
+        self._live = Live(views.whole, every_s)
 
     def add_to(self, app: web.Application) -> None:
         """Take over the page's addresses."""

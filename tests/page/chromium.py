@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
@@ -52,9 +52,13 @@ class Watched:
         self.page = page
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
-        page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
+        page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda asked: self.hosts.add(asked.url.split("/")[2]))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning", "assert"}:
+            self.complaints.append(f"{message.type}: {message.text}")
 
     async def open(self, url: str) -> None:
         """Look at it, until it has drawn a snapshot."""

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from consumer.config.settings import Settings
 from consumer.config.shown import shown
+from consumer.page.live import EVERY_S
 from consumer.page.peers import Peers
 from consumer.page.site import Site
 from consumer.page.view import Views
@@ -35,18 +36,22 @@ class Served:
         made: How often one was asked for.
         acts: What was asked by whom.
         peers: Whom to ask beside.
+        every_s: How often a snapshot is made.
     """
 
     make: Callable[[], dict[str, Any]] = states.report
     made: int = 0
     acts: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     peers: Peers | None = None
+    every_s: float = EVERY_S
 
     def __post_init__(self) -> None:
         """Build it."""
         peers = self.peers
         views = Views(self._report, self._deliveries, None if peers is None else peers.answers)
-        self.site = Site(views, settings=shown(Settings.model_validate({"http": {"admin_token": TOKEN}})))
+        self.site = Site(
+            views, settings=shown(Settings.model_validate({"http": {"admin_token": TOKEN}})), every_s=self.every_s
+        )
         self.web = Web(
             alive=lambda: True,
             not_ready=list,
@@ -83,11 +88,15 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    make: Callable[[], dict[str, Any]] = states.report, peers: Peers | None = None
+    make: Callable[[], dict[str, Any]] = states.report,
+    *,
+    peers: Peers | None = None,
+    port: int = 0,
+    every_s: float = EVERY_S,
 ) -> AsyncIterator[Served]:
     """One that listens."""
-    server = Served(make, peers=peers)
-    await server.web.start("127.0.0.1", 0)
+    server = Served(make, peers=peers, every_s=every_s)
+    await server.web.start("127.0.0.1", port)
     try:
         yield server
     finally:
