@@ -42,6 +42,7 @@ class Live:
         self._making = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._failing = False
 
     async def newest(self) -> bytes:
         """A snapshot that is not much older than asked for; asked by many at once it is made once."""
@@ -88,8 +89,11 @@ class Live:
             try:
                 await self.newest()
             except Exception as error:  # noqa: BLE001  # a page that cannot be drawn must not stop what it shows
-                log.warning("the page's snapshot failed", error=type(error).__name__)
+                if not self._failing:
+                    log.warning("the page cannot be drawn: what it shows goes on", error=type(error).__name__)
+                self._failing = True
                 continue
+            self._failing = False
             self._number += 1
             self._tell()
 
