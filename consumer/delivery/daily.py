@@ -4,6 +4,7 @@ Types and names are counted as events are accepted; days of UTC come out. It kee
 """
 
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Final
 
 from consumer.delivery.tally import Counts
@@ -50,10 +51,13 @@ class Day:
 class Days:
     """The last days of one route."""
 
-    __slots__ = ("_days",)
+    __slots__ = ("_days", "_names", "_until_s")
 
     def __init__(self) -> None:
         self._days: list[Day] = []
+        # Kept beside the last day, which every event asks for.
+        self._names: Counts[Name] = Counts()
+        self._until_s = -inf
 
     def count(self, type_: EventType, name: str, now_s: float) -> None:
         """An event was delivered.
@@ -63,13 +67,21 @@ class Days:
             name: Its name at Pendo; empty for what has none.
             now_s: Seconds since the epoch.
         """
-        number = int(now_s // DAY_S)
-        days = self._days
         # A clock that is put back does not begin the day anew.
-        if not days or number > days[-1].number:
-            days.append(Day(number))
-            del days[:-MAX_DAYS]
-        days[-1].count((type_, name[:MAX_NAME_CHARS]))
+        if now_s >= self._until_s:
+            self._begin(int(now_s // DAY_S))
+        names, key = self._names, (type_, name)
+        if key in names:
+            names[key] += 1
+        else:
+            self._days[-1].count((type_, name[:MAX_NAME_CHARS]))
+
+    def _begin(self, number: int) -> None:
+        day = Day(number)
+        self._days.append(day)
+        del self._days[:-MAX_DAYS]
+        self._names = day.names
+        self._until_s = (number + 1) * DAY_S
 
     def __iter__(self) -> Iterator[Day]:
         """The days, the oldest first."""

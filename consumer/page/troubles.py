@@ -127,7 +127,7 @@ def outage(view: Json) -> Words | None:
         f"Pendo has answered nothing{since_when(gate['since_ms'], view)}{by}",
         kept(view, "nothing is given up, however long it takes"),
         (
-            "Nothing to do here: it is tried every few seconds, and goes on by itself.",
+            "Nothing to do here: it is tried again and again, and goes on by itself.",
             "If it lasts: is Pendo's own status page quiet? Then look at the network and the proxy in between.",
             "Is the topic's retention longer than the outage may be? What Kafka deletes before it is read is lost.",
         ),

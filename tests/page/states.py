@@ -15,6 +15,7 @@ DAY: Final = NOW_MS // 86_400_000
 REMEDIES: Final = {
     "circuit": "Pendo is unreachable: nothing to do here, it goes on by itself",
     "retry": "it failed and is tried again; if others pass it is dead-lettered in the end, or skip it",
+    "turn": "it waits for its turn: more concurrency or a higher rate limit, if Pendo takes it",
     "flood": "most events are refused: look into the dead-letter topic for the reason",
 }
 
@@ -288,10 +289,43 @@ def stuck() -> Json:
     return report(partitions=partitions)
 
 
+def behind() -> Json:
+    """A million records came at once, and are being worked off."""
+    busy = {"received": 3_102.0, "delivered": 3_088.4, "settled": 3_101.2}
+    return report(
+        ledger=ledger(
+            identify=row(219_010, suppressed=11_204, dead_lettered=11, open=3_100),
+            group=row(40_377, suppressed=3_350, open=410),
+            track=row(1_384_901, filtered=22_310, skipped=8_812, dead_lettered=2, open=15_011),
+            page=row(98_740, skipped=12_020, open=1_479),
+        ),
+        rates=report()["rates"]
+        | busy
+        | {
+            "seconds": [3_000 + (place * 97) % 230 - (place * place) % 160 for place in range(60)],
+            "ages": [0] * 11 + [20, 900, 178_000, 5_300, 0, 0, 0],
+        },
+        gates=[gate(in_flight=128, limit=128, waiting=19_872, statuses={"200": 1_645_120, "429": 118, "503": 14})],
+        partitions=[
+            partition(
+                number,
+                lag=301_000 - 907 * number,
+                backlog=299_500 - 907 * number,
+                open=5_000,
+                oldest_ms=8 * MINUTE_MS,
+                blocked_s=0.2,
+                blocked_by=blocked(number, 1_310_000 + number, "turn"),
+            )
+            for number in range(4)
+        ],
+    )
+
+
 STATES: Final[dict[str, Callable[[], Json]]] = {
     "healthy": report,
     "outage": outage,
     "flood": flood,
     "empty": empty,
     "stuck": stuck,
+    "behind": behind,
 }

@@ -19,6 +19,7 @@ HEADLINES = {
     "outage": "Pendo has answered nothing since 03:11 UTC, for 30 minutes",
     "flood": "Pendo refuses most of what is sent since 03:35 UTC, for 7 minutes",
     "empty": "All is ready; no event has come yet",
+    "behind": "Catching up: 1,192,558 records are waiting",
     "stuck": "One record has been waiting for 8 minutes; others pass it",
 }
 
