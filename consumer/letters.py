@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from consumer.kafka.dead_letter import field_of
 from consumer.kafka.filed import Filed
 from consumer.outcomes import EventType
 from consumer.segment.decode import decode
@@ -97,17 +98,11 @@ def row_of(filed: Filed, event: Event | None, *, replayed: bool = False) -> dict
     }
 
 
-def field_of(filed: Filed) -> str:
-    """Which field of the event is wrong, as far as the message names one: it begins with it."""
-    first, _, rest = filed.message.partition(" ")
-    return first if filed.stage == "map" and rest.startswith("is ") else ""
-
-
 def cases_of(found: Iterable[tuple[Filed, Event | None]]) -> list[dict[str, Any]]:
     """Letters that are alike in reason, status, type and field, the most frequent first."""
     cases: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for filed, event in found:
-        key = (filed.reason or FOREIGN, filed.status, type_of(event), field_of(filed))
+        key = (filed.reason or FOREIGN, filed.status, type_of(event), field_of(filed.stage, filed.message))
         case = cases.setdefault(key, _new_case(key, filed))
         case["count"] += 1
         case["first"] = min(case["first"], filed.parked_ms)

@@ -10,7 +10,7 @@ from functools import partial
 from pydantic import SecretStr
 
 from consumer import __version__, metrics
-from consumer.api import api_of
+from consumer.api import web_of
 from consumer.config.load import Loaded
 from consumer.delivery.engine import memory_of
 from consumer.delivery.tally import Tally
@@ -19,10 +19,10 @@ from consumer.mapping.assembly import router_of
 from consumer.metrics import Exposition, Sample
 from consumer.pipeline import Pipeline
 from consumer.watch import Watch
-from consumer.web import Token, Web
+from consumer.web import Token
 from consumer.worker.hand import Hand
-from consumer.worker.overview import Overview
 from consumer.worker.probes import Probes
+from consumer.worker.report import Report
 
 
 class Service:
@@ -54,13 +54,11 @@ class Service:
         self._hand = Hand(pipeline.routes, pipeline.partitions)
         token = Token(settings.http.admin_token)
         self._watch.on_secret("http.admin_token", token.replace)
-        self.web = Web(
-            alive=probes.alive,
-            not_ready=probes.not_ready,
-            metrics=Exposition([self._samples, pipeline.samples, self._hand.samples]).render,
-            api=api_of(self._hand, Overview(pipeline.partitions, pipeline.lag, pipeline.routes)),
-            token=token,
+        self._report = Report(
+            pipeline.tally, pipeline.routes, pipeline.letterbox, pipeline.partitions, pipeline.lag, probes.not_ready
         )
+        metrics_now = Exposition([self._samples, pipeline.samples, self._hand.samples]).render
+        self.web = web_of(settings, probes, self._hand, self._report, token, metrics_now)
 
     @property
     def tally(self) -> Tally:
@@ -93,7 +91,7 @@ class Service:
         """
         await self.web.start(self._settings.http.host, self._settings.http.port)
         try:
-            return await self._pipeline.run(self._stopped, watch=self._watch.run())
+            return await self._pipeline.run(self._stopped, watch=self._watch.run(), history=self._report.history.run())
         finally:
             await self.web.stop()
 

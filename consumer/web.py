@@ -1,4 +1,4 @@
-"""The service's HTTP side: probes, metrics, and an operator's hand. It is told what to answer and decides nothing.
+"""The service's HTTP side: probes, metrics, an operator's hand, the page. It is told what to answer, decides nothing.
 
 `/livez`: 200 while the process does its work, an outage included. `/readyz`: 503 with what an operator must mend.
 `GET /api/partitions`: how far each partition is and what holds it. `POST /api/pause`, `/api/resume`, `/api/skip`: with
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from consumer.errors import ConfigError
 from consumer.log import get_logger
+from consumer.page.site import Site
 
 log = get_logger(__name__)
 
@@ -89,8 +90,11 @@ class Web:
         metrics: Callable[[], bytes],
         api: Api,
         token: Token,
+        site: Site | None = None,
     ) -> None:
+        """Nothing listens yet; without a site there is no page."""
         self.port = 0
+        self._site = site
         self._api = api
         self._token = token
         self._alive = alive
@@ -102,6 +106,8 @@ class Web:
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_get("/api/partitions", self._get_partitions)
         app.router.add_post("/api/{act}", self._act)
+        if site is not None:
+            site.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
     async def start(self, host: str, port: int) -> None:
@@ -122,6 +128,8 @@ class Web:
 
     async def stop(self) -> None:
         """Close the socket."""
+        if self._site is not None:
+            self._site.close()
         await self._runner.cleanup()
 
     async def _livez(self, _: web.Request) -> web.Response:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from consumer.kafka.dead_letter import field_of
 from consumer.kafka.filed import Filed, read_letter
-from consumer.letters import FOREIGN, Wanted, cases_of, event_of, exported, field_of, row_of, shown
+from consumer.letters import FOREIGN, Wanted, cases_of, event_of, exported, row_of, shown
 from consumer.outcomes import Reason
 from tests.delivery.conftest import FakeRecord
 from tests.kafka.test_filed import parked
@@ -80,9 +81,9 @@ def test_letters_that_are_alike_are_one_case_with_its_newest_as_example() -> Non
 
 def test_a_field_is_named_only_by_what_failed_in_the_mapping() -> None:
     """What Pendo refused names none."""
-    assert field_of(filed()) == "traits"
-    assert field_of(filed(stage="deliver", message="Pendo answered 400")) == ""
-    assert field_of(filed(message="nested too deeply")) == ""
+    assert field_of("map", "traits is no object") == "traits"
+    assert field_of("deliver", "Pendo answered 400") == ""
+    assert field_of("map", "nested too deeply") == ""
 
 
 def test_of_an_array_the_one_event_is_exported_in_its_envelope() -> None:

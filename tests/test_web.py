@@ -1,4 +1,4 @@
-"""Probes and metrics over real HTTP."""
+"""Probes, metrics and the admin API over real HTTP; the page is tested in tests/page."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -93,7 +93,7 @@ async def test_metrics_are_given_as_prometheus_reads_them(told: Told) -> None:
 
 
 async def test_nothing_else_is_there_and_nothing_can_be_changed(told: Told) -> None:
-    """No page, no switch, yet."""
+    """Without a site there is no page."""
     assert (await get(told, "/"))[0] == 404
     async with (
         aiohttp.ClientSession() as session,

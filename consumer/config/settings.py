@@ -228,7 +228,7 @@ class DeadLetterSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """Probes and metrics."""
+    """Probes, metrics and the page."""
 
     host: v.Text = "0.0.0.0"  # noqa: S104  # probes come from outside the pod
     """Address to listen on."""
@@ -236,8 +236,8 @@ class HttpSettings(_Section):
     """Port to listen on; 0 picks a free one and logs it."""
     admin_token: v.Secret | None = None
     """Bearer token of the admin API (pause, resume, skip); without one nobody may use it."""
-    peers: v.Text | None = None
-    """Takes effect with the page: headless DNS name of all pods, which the page sums over."""
+    peers: v.Peers | None = None
+    """Headless DNS name of all pods, host or host:port, which the page sums over; without a port `http.port`."""
 
 
 class LogSettings(_Section):
@@ -267,6 +267,6 @@ class Settings(_Section):
     dead_letter: DeadLetterSettings = DeadLetterSettings()
     """Where events go that can never be delivered."""
     http: HttpSettings = HttpSettings()
-    """Probes and metrics."""
+    """Probes, metrics and the page."""
     log: LogSettings = LogSettings()
     """What is logged, to standard error."""

@@ -122,6 +122,15 @@ def _server(value: str) -> str:
     return value
 
 
+def _peers(value: str) -> str:
+    if value.count(":") > 1 and not value.startswith("["):
+        raise ValueError("must be host or host:port; an IPv6 address stands in brackets")
+    match = _SERVER.fullmatch(value)
+    if match is None or not 0 < int(match["port"] or 1) <= _MAX_PORT:
+        raise ValueError("must be host or host:port, without a scheme")
+    return value
+
+
 def _topic(value: str) -> str:
     if value in {".", ".."} or not _TOPIC.fullmatch(value):
         raise ValueError("must be a Kafka topic's name: at most 249 letters, digits, dots, underscores, hyphens")
@@ -203,6 +212,7 @@ PerSecond = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf
 Port = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0, le=_MAX_PORT)]
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str), Field(ge=1)]
 Server = Annotated[str, AfterValidator(_server)]
+Peers = Annotated[str, AfterValidator(_peers)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Servers = Annotated[tuple[Server, ...], BeforeValidator(_split, str | list[str]), Field(min_length=1)]
 Topics = Annotated[tuple[Topic, ...], BeforeValidator(_split, str | list[str]), Field(min_length=1)]

@@ -166,6 +166,7 @@ class CallConsequences(Consequences):
             if ticket.progress.released:
                 self._memory.forget_values(sent)
             ticket.settle(delivery.type, _DELIVERED if delivery is newest else _MERGED, _NO_REASON)
+            self.days.count(delivery.type, delivery.request.name, now_s)
             age_s = now_s - ticket.arrived_ms / 1000
             ages[delivery.type].observe(age_s if age_s > 0 else 0.0)
         cell.lane.failing = None

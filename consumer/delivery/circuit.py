@@ -17,19 +17,20 @@ class Circuit:
     Attributes:
         failing: Lanes that failed since the last pass.
         opened: Whether it is an outage.
+        since: When the first of those failed; seconds of the loop's clock.
     """
 
-    __slots__ = ("_since", "failing", "opened")
+    __slots__ = ("failing", "opened", "since")
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
         self.opened = False
-        self._since = 0.0
+        self.since = 0.0
 
     def failed(self, now: float, lane: str) -> None:
         """A lane's request failed."""
         if not self.failing:
-            self._since = now
+            self.since = now
         self.failing.add(lane)
 
     def opens(self, now: float, lanes: int) -> bool:
@@ -39,7 +40,7 @@ class Circuit:
             now: Seconds of the loop's clock.
             lanes: How many there are.
         """
-        if self.opened or now - self._since < AFTER_S or len(self.failing) < min(LANES, lanes):
+        if self.opened or now - self.since < AFTER_S or len(self.failing) < min(LANES, lanes):
             return False
         self.opened = True
         return True

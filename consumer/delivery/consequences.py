@@ -8,6 +8,7 @@ from collections import defaultdict
 from time import time
 from typing import Final, assert_never
 
+from consumer.delivery.daily import Days
 from consumer.delivery.gate import Gate
 from consumer.delivery.gate_changes import GateChanges
 from consumer.delivery.lane import Delivery, Lane
@@ -33,6 +34,7 @@ class Consequences:
 
     Attributes:
         ages: Seconds from a record's arrival to its acceptance, by event type.
+        days: What was delivered on each day, by name.
         relief: Gives up what blocks a partition.
     """
 
@@ -46,6 +48,7 @@ class Consequences:
         "_poison",
         "_suspects",
         "ages",
+        "days",
         "relief",
     )
 
@@ -61,6 +64,7 @@ class Consequences:
         letters: Letters,
     ) -> None:
         self.ages: defaultdict[EventType, Histogram] = defaultdict(lambda: Histogram(AGE_BUCKETS_S))
+        self.days = Days()
         self.relief = Relief(gate=gate, lanes=lanes, poison=poison, letters=letters)
         self._suspects = Suspects(route, gate=gate, lanes=lanes, backoff=backoff)
         self._changes = GateChanges(route, gate=gate, lanes=lanes)
@@ -124,7 +128,9 @@ class Consequences:
         if ticket.progress.released:
             self._memory.forget_values(sent)
         ticket.settle(delivery.type, _DELIVERED, _NO_REASON)
-        age_s = time() - ticket.arrived_ms / 1000
+        now_s = time()
+        self.days.count(delivery.type, delivery.request.name, now_s)
+        age_s = now_s - ticket.arrived_ms / 1000
         self.ages[delivery.type].observe(age_s if age_s > 0 else 0.0)
         lane.failing = None
         self._lanes.advance(lane)

@@ -99,6 +99,11 @@ class Gate:
             return GateState.CIRCUIT
         return GateState.FLOOD if self.flood.active else GateState.OPEN
 
+    @property
+    def outage_since(self) -> float | None:
+        """Since when Pendo has answered nothing; seconds of the loop's clock, None when it is no outage."""
+        return self._circuit.since if self._circuit.opened else None
+
     def wait_s(self, now: float, *, ready: bool) -> float:
         """Seconds until a request may go: 0 for now, infinite when only an event (a verdict) can change it.
 
@@ -160,8 +165,7 @@ class Gate:
             verdict: What became of it.
             began: When it went.
             backlog: What else there is.
-            others: Of a call: the other lanes that it carried, each with its verdict. It is one answer all the same. In
-                a flood such a call is no probe, but went before it: that some of it were accepted proves nothing.
+            others: Of a call: its other lanes, each with its verdict; one answer all the same, in a flood no probe.
 
         Returns:
             Whether `state` or `stall` changed.

@@ -1,19 +1,21 @@
 """All routes' senders as one: what a rebalance, a stop and a scrape ask of the delivery engine."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final, assert_never
 
 from consumer import metrics
 from consumer.delivery.crew import Crew
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.letters import skipped_letter
-from consumer.delivery.standing import Standing, Wait, standings
+from consumer.delivery.standing import Standing, Wait, first_standings, standings
+from consumer.delivery.tally import Counts
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.letterbox import Letterbox
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition, position
 from consumer.metrics import Sample
+from consumer.outcomes import EventType
 from consumer.pendo.requests import Route
 from consumer.pendo.verdicts import Stall
 
@@ -80,10 +82,43 @@ class Routes:
 
     def standings(self, ticket: Ticket) -> list[Standing]:
         """Where the open events of a record stand; those of which only a letter is left, too."""
-        held = next((wait for why, wait in _HOLDS.items() if why in self._lease.held), None)
+        held = self._held
         found = [standing for senders in self.senders.values() for standing in standings(senders, ticket, held)]
         letters = sum(owner is ticket for owner in self._letterbox.owners())
         return found + [Standing(position=position(ticket.record), wait=Wait.LETTER)] * letters
+
+    @property
+    def _held(self) -> Wait | None:
+        return next((wait for why, wait in _HOLDS.items() if why in self._lease.held), None)
+
+    def first_standings(self, tickets: Container[Ticket]) -> dict[Ticket, Standing]:
+        """Where an open event of each of these records stands; the records of which only a letter is left, too."""
+        found = {
+            owner: Standing(position=position(owner.record), wait=Wait.LETTER)
+            for owner in self._letterbox.owners()
+            if isinstance(owner, Ticket) and owner in tickets
+        }
+        # What still waits to be sent says more than a letter; of several routes the first does.
+        for senders in reversed(list(self.senders.values())):
+            found.update(first_standings(senders, tickets, self._held))
+        return found
+
+    def open_types(self) -> Counts[EventType]:
+        """Open events by type, counted where they wait."""
+        counts: Counts[EventType] = Counts()
+        for senders in self.senders.values():
+            for lane in senders.lanes:
+                for delivery in lane.queue:
+                    if not delivery.ticket.progress.released:
+                        counts[delivery.type] += 1
+        for type_ in self._letterbox.open_types():
+            counts[type_] += 1
+        return counts
+
+    @property
+    def held(self) -> frozenset[Hold]:
+        """Why nothing is sent."""
+        return frozenset(self._lease.held)
 
     def unread(self, partition: Partition, offset: int) -> Standing:
         """Where a record stands that was open at the last commit and is not read again yet."""

@@ -95,6 +95,12 @@ class DeadLetter:
         yield OURS + "value", None if extent is Extent.WHOLE else "omitted"
 
 
+def field_of(stage: str, message: str) -> str:
+    """Which field of the event is wrong, as far as the message names one: it begins with it."""
+    first, _, rest = message.partition(" ")
+    return first if stage == Stage.MAP and rest.startswith("is ") else ""
+
+
 def replays(record: Record) -> int:
     """How often a letter was sent again, as its headers tell; 0 for a record that never was one."""
     for name, value in record.headers:

@@ -7,6 +7,7 @@ the topic does not take stays: its record is not committed past. The letterbox d
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final, Protocol
 from zlib import crc32
@@ -15,9 +16,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from consumer.errors import BrokerError
+from consumer.kafka.cases import Cases
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.dead_letter import DeadLetter, Extent
 from consumer.kafka.progress import Progress
+from consumer.kafka.records import position
 from consumer.kafka.starting import start
 from consumer.log import get_logger
 from consumer.outcomes import EventType, Outcome, Reason
@@ -52,11 +55,14 @@ class Letterbox:
 
     Attributes:
         problem: Why letters are not taken at present; None when all is well.
+        cases: What was published, by kind.
+        topic: Where.
     """
 
     def __init__(self, topic: str, options: Mapping[str, Any], cluster: Cluster) -> None:
         self.problem: str | None = None
-        self._topic = topic
+        self.cases = Cases()
+        self.topic = topic
         self._options = options
         self._cluster = cluster
         self._letters: deque[tuple[DeadLetter, Owner]] = deque()
@@ -78,6 +84,10 @@ class Letterbox:
     def owners(self) -> Iterator[Owner]:
         """Whose letters are not acknowledged."""
         return (owner for _, owner in self._letters)
+
+    def open_types(self) -> Iterator[EventType]:
+        """The types of the events that wait for an acknowledgement."""
+        return (letter.type for letter, owner in self._letters if not owner.released)
 
     async def run(self) -> None:
         """Publish what is parked, for ever. A letter is tried until the topic takes it."""
@@ -108,10 +118,10 @@ class Letterbox:
             return
         self.problem = problem
         if problem is None:
-            log.info("the dead-letter topic can be used again", topic=self._topic)
+            log.info("the dead-letter topic can be used again", topic=self.topic)
         else:
             log.error(
-                "no dead letter can be published; nothing is committed past one", problem=problem, topic=self._topic
+                "no dead letter can be published; nothing is committed past one", problem=problem, topic=self.topic
             )
 
     async def flush(self, timeout_s: float) -> bool:
@@ -133,8 +143,8 @@ class Letterbox:
     async def _require_topic(self) -> None:
         """Asking a producer for a missing topic would create it on brokers that allow it."""
         if self._producer is None:
-            if self._topic not in await self._cluster.topics():
-                raise BrokerError(f"topic {self._topic} does not exist; this service creates none")
+            if self.topic not in await self._cluster.topics():
+                raise BrokerError(f"topic {self.topic} does not exist; this service creates none")
             self._producer = await self._connect()
 
     async def _connect(self) -> AIOKafkaProducer:
@@ -187,41 +197,38 @@ class Letterbox:
             self._letters.popleft()
         failed: BaseException | None = None
         for (letter, owner), answer in reversed(list(zip(open_letters, answers, strict=True))):
-            if answer is None:
+            if isinstance(answer, str):
+                self.cases.note(letter, answer)
                 owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason)
             else:
                 failed = answer
                 self._letters.appendleft((letter, owner))
         return failed
 
-    async def _publish(self, letter: DeadLetter) -> None:
-        """Publish one letter, with less of its record each time the broker finds it too large."""
-        for extent in Extent:
-            try:
-                await self._send(letter, extent)
-            except TOO_LARGE:
-                if extent is Extent.POSITION_ONLY:
-                    raise
-            else:
-                return
+    async def _publish(self, letter: DeadLetter) -> str:
+        """Publish one letter, with less of its record each time the broker finds it too large; say where it lies."""
+        for extent in (Extent.WHOLE, Extent.WITHOUT_VALUE):
+            with suppress(*TOO_LARGE):
+                return await self._send(letter, extent)
+        return await self._send(letter, Extent.POSITION_ONLY)
 
-    async def _send(self, letter: DeadLetter, extent: Extent) -> None:
+    async def _send(self, letter: DeadLetter, extent: Extent) -> str:
         producer = self._producer
         if producer is None:
             raise BrokerError("not connected")
         record = letter.record
         acknowledged = await producer.send(
-            self._topic,
+            self.topic,
             key=None if extent is Extent.POSITION_ONLY else record.key,
             value=record.value if extent is Extent.WHOLE else b"",
             partition=await self._partition(producer, letter),
             headers=letter.headers(extent),
         )
-        await acknowledged
+        return position(await acknowledged)
 
     async def _partition(self, producer: AIOKafkaProducer, letter: DeadLetter) -> int | None:
         """By the lane, so that one visitor's letters keep their order; without a lane the client's own choice."""
         if letter.lane is None:
             return None
-        partitions: list[int] = sorted(await producer.partitions_for(self._topic))
+        partitions: list[int] = sorted(await producer.partitions_for(self.topic))
         return partitions[crc32(letter.lane.encode()) % len(partitions)]

@@ -28,6 +28,7 @@ def to_request(
     state_hash: int = 0,
     state: State | None = None,
     warnings: Warnings = (),
+    name: str = "",
 ) -> Request:
     """Build the request; an event whose fields are unchanged goes out as the very bytes that came.
 
@@ -39,6 +40,7 @@ def to_request(
         state_hash: For a group a hash of its traits.
         state: For an identify or a group what it says.
         warnings: What Pendo will not show.
+        name: Of a track event its name.
     """
     if is_anonymous(fields, visitor):
         fields = {**fields, "userId": visitor}
@@ -46,7 +48,7 @@ def to_request(
         fields = {key: value for key, value in fields.items() if key != WRITE_KEY}
     body = event.raw if event.raw is not None and fields is event.fields else encode(fields)
     identity = identity_of(event, visitor)
-    return Request(Route.SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state, warnings)
+    return Request(Route.SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state, warnings, name)
 
 
 def to_track_request(event: Event, fields: dict[str, Any], visitor: str, visibility: Visibility) -> Request:
@@ -62,7 +64,7 @@ def to_track_request(event: Event, fields: dict[str, Any], visitor: str, visibil
         properties = fields["properties"]
     size_bytes = size_bytes_of(event, properties)
     warnings = visibility.of_track_event(fields, properties, size_bytes, account) + visibility.of_event_age(event)
-    return to_request(event, fields, visitor, warnings=warnings)
+    return to_request(event, fields, visitor, warnings=warnings, name=fields["event"])
 
 
 def identity_of(event: Event, visitor: str) -> int:

@@ -52,7 +52,7 @@ def map_track_event(event: Event, visitor: str, *, name_of: NameOf, visibility: 
         body["accountId"] = account
     warnings = visibility.of_track_event(fields, properties, len(written), account) + visibility.of_age(at_ms)
     identity = identity_of(event, visitor)
-    return Request(Route.TRACK, f"visitor:{visitor}", encode(body), identity=identity, warnings=warnings)
+    return Request(Route.TRACK, f"visitor:{visitor}", encode(body), identity=identity, warnings=warnings, name=name)
 
 
 def _at_ms(event: Event, visibility: Visibility) -> int:

@@ -75,11 +75,12 @@ class Request:
         state: For an identify or a group what it says; None for a fact.
         body: JSON, as it goes out.
         warnings: What Pendo will not show of it.
+        name: Of a track event its name at Pendo, else empty.
     """
 
-    __slots__ = ("account", "body", "identity", "lane", "route", "state", "state_hash", "warnings")
+    __slots__ = ("account", "body", "identity", "lane", "name", "route", "state", "state_hash", "warnings")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # one value, all of which each mapping knows at once
         self,
         route: Route,
         lane: str,
@@ -89,6 +90,7 @@ class Request:
         identity: int = 0,
         state: State | None = None,
         warnings: tuple[PendoWarning, ...] = (),
+        name: str = "",
     ) -> None:
         self.route = route
         self.lane = lane
@@ -98,6 +100,7 @@ class Request:
         self.identity = identity
         self.state = state
         self.warnings = warnings
+        self.name = name
 
     @property
     def lanes(self) -> list[str]:

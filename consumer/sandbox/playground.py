@@ -40,6 +40,7 @@ def _addresses(stage: Stage) -> str:
     return "\n".join(
         [
             f"Kafka             {stage.bootstrap}",
+            f"The page          {stage.service_url}/",
             f"Service           {stage.service_url}/metrics  /readyz  /livez",
             f"What Pendo holds  {stage.pendo_url}/_sim/state  /_sim/counts  /_sim/log",
             f'Make it fail      curl -X POST {stage.pendo_url}/_sim/faults -d \'{{"rate": 0.5, "answer": 500}}\'',

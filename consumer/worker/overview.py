@@ -1,9 +1,11 @@
 """The overview: how far each of our partitions is, and what holds its commit. Asked on request; nothing is changed."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from consumer.delivery.routes import Routes
+from consumer.delivery.standing import Standing
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
@@ -21,9 +23,12 @@ class Overview:
 
     def partitions(self) -> list[dict[str, Any]]:
         """Each of ours: offsets, how far behind, and what its oldest open record waits for."""
-        return [self._of(partition, progress) for partition, progress in sorted(self._partitions.owned.items())]
+        owned = sorted(self._partitions.owned.items())
+        oldest = {record for _, progress in owned if (record := _oldest(progress)) is not None}
+        standings = self._routes.first_standings(oldest)
+        return [self._of(partition, progress, standings) for partition, progress in owned]
 
-    def _of(self, partition: Partition, progress: Progress) -> dict[str, Any]:
+    def _of(self, partition: Partition, progress: Progress, standings: Mapping[Ticket, Standing]) -> dict[str, Any]:
         behind = self._lag.of(partition)
         return {
             "topic": partition.topic,
@@ -37,7 +42,7 @@ class Overview:
             "finished_beyond": progress.finished_beyond,
             "blocked_s": round(behind.blocked_s, 1),
             "oldest_ms": self._oldest_ms(progress),
-            "blocked_by": self._blocked_by(partition, progress),
+            "blocked_by": self._blocked_by(partition, progress, standings),
         }
 
     def _oldest_ms(self, progress: Progress) -> int | None:
@@ -45,13 +50,21 @@ class Overview:
         oldest = next(progress.open_records(), None)
         return max(int(time.time() * 1000) - oldest.arrived_ms, 0) if isinstance(oldest, Ticket) else None
 
-    def _blocked_by(self, partition: Partition, progress: Progress) -> dict[str, Any] | None:
-        """The first event of the oldest open record; nothing when nothing is open."""
+    def _blocked_by(
+        self, partition: Partition, progress: Progress, standings: Mapping[Ticket, Standing]
+    ) -> dict[str, Any] | None:
+        """An event of the oldest open record; nothing when nothing is open."""
         offset = progress.watermark
         if offset is None or not progress.open_offsets:
             return None
-        record = progress.open_at(offset)
-        if not isinstance(record, Ticket):
+        record = _oldest(progress)
+        if record is None:
             return self._routes.unread(partition, offset).to_json()
-        standings = self._routes.standings(record)
-        return standings[0].to_json() if standings else None
+        return standings[record].to_json() if record in standings else None
+
+
+def _oldest(progress: Progress) -> Ticket | None:
+    """The record that holds the commit; None when nothing is open, or it is not read again yet."""
+    offset = progress.watermark
+    record = None if offset is None else progress.open_at(offset)
+    return record if isinstance(record, Ticket) else None

@@ -151,7 +151,7 @@ def test_the_configuration_decides(
 ) -> None:
     """Routes, anonymous visitors, the envelope; the file may be named by the environment. Warnings go elsewhere."""
     (directory / "c.yaml").write_text(
-        "routes: {track: off}\nsegment: {anonymous: visitor, envelope_path: a.b}\nhttp: {peers: pods}\n"
+        "routes: {track: off}\nsegment: {anonymous: visitor, envelope_path: a.b}\npendo: {transport: session}\n"
     )
     monkeypatch.setenv("PENDO_CONSUMER_CONFIG", "c.yaml")
     page = {"type": "page", "anonymousId": "x", "name": "Home"}
@@ -159,7 +159,7 @@ def test_the_configuration_decides(
     assert run("map", "events.jsonl") == 0
     captured = capsys.readouterr()
     assert [json.loads(line)["lanes"] for line in captured.out.splitlines()] == [[], ["visitor:_PENDO_T_x"]]
-    assert captured.err == "warning: c.yaml:3: http.peers: has no effect yet, it comes with the page\n"
+    assert captured.err == "warning: c.yaml:3: pendo.transport: has no effect yet, it comes with the lean transport\n"
 
 
 @pytest.mark.parametrize("levels", [300, 1020])

@@ -177,6 +177,9 @@ def test_a_byte_order_mark_is_harmless(file: Path) -> None:
         ("delivery: {rate_limit: {segmentio: 0}}", "delivery.rate_limit.segmentio: must be greater than 0"),
         ("dead_letter: {flood_share: 2}", "dead_letter.flood_share: must be less than or equal to 1"),
         ("http: {port: -1}", "http.port: must be greater than or equal to 0"),
+        ("http: {peers: 'http://pods'}", "http.peers: must be host or host:port, without a scheme"),
+        ("http: {peers: 'pods:0'}", "http.peers: must be host or host:port, without a scheme"),
+        ("http: {peers: '::1'}", "http.peers: must be host or host:port; an IPv6 address stands in brackets"),
         ("log: {format: xml}", "log.format: must be 'json' or 'text'"),
     ],
 )

@@ -192,7 +192,7 @@ async def test_an_outage_closes_the_circuit_and_its_end_opens_it(rig: Rig) -> No
     async with asyncio.timeout(5):
         while not rig.destination.seen:
             await asyncio.sleep(0.001)
-    rig.senders.gate._circuit._since -= circuit.AFTER_S
+    rig.senders.gate._circuit.since -= circuit.AFTER_S
     await rig.settled(1)
     assert rig.destination.seen == [b"a"] * 4
     assert rig.senders.gate.state is GateState.OPEN
