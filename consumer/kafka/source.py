@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from consumer.config.settings import KafkaSettings
 from consumer.errors import BrokerError
+from consumer.kafka import gathering
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.offset_map import without_runs
 from consumer.kafka.options import consumer_options
@@ -89,6 +90,8 @@ class Source:
         self._options = consumer_options(settings, options)
         self._consumer: AIOKafkaConsumer | None = None
         self._metadata_refused = False
+        # What a deployment has set itself is left alone.
+        self._gathering = None if gathering.OPTIONS & settings.consumer_options.keys() else gathering.Gathering()
 
     async def start(self, assignments: Assignments) -> None:
         """Connect and join the group; waits as long as the brokers or the topics are not there."""
@@ -164,6 +167,8 @@ class Source:
             batches = await self._client.getmany(*named, timeout_ms=timeout_ms, max_records=max_records)
         except KafkaError as error:
             raise BrokerError(f"polling: {error.__class__.__name__}") from error
+        if self._gathering is not None:
+            self._gathering.came(self._client, batches.values(), self._partition_bytes)
         return {Partition(*tp): records for tp, records in batches.items()}
 
     def seek(self, partition: Partition, offset: int) -> None:

@@ -219,6 +219,7 @@ class Client:
         self.asked: list[tuple[set[TopicPartition], int, int]] = []
         self.topics = {TOPIC: {0, 1, 2}, "more": {0}}
         self._coordinator: Coordinator | None = Coordinator()
+        self._fetcher = None
 
     async def commit(self, offsets: dict[TopicPartition, tuple[int, str]]) -> None:
         """Take a commit, or find its metadata too large."""

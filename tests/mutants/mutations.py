@@ -262,6 +262,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "worker/test_polling.py",
     ),
     _m(
+        "gathers-what-may-come",
+        "a broker does not wait for more than it may send, though there is a backlog",
+        "kafka/gathering.py",
+        "(min(partition_bytes, MAX_GATHER_BYTES), GATHER_MS)",
+        "(MAX_GATHER_BYTES, GATHER_MS)",
+        "kafka/test_gathering.py",
+    ),
+    _m(
         "partition-share",
         "one partition that stands still leaves room for the others",
         "worker/pressure.py",

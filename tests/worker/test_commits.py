@@ -193,11 +193,13 @@ async def test_as_many_settlements_as_are_in_flight_bring_a_commit(running: Benc
 async def test_commits_are_at_least_their_pause_apart(running: Bench) -> None:
     """A broker has better things to do."""
     running.in_flight = 0
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
     for offset in range(10, 30):
         running.settle(offset)
         await asyncio.sleep(0.01)
     await asyncio.sleep(2 * MIN_INTERVAL_S)
-    assert 2 <= len(running.kafka.taken) <= 6
+    assert 2 <= len(running.kafka.taken) <= (loop.time() - began_s) / MIN_INTERVAL_S + 1
     assert running.progress.committed == 30
 
 
