@@ -17,7 +17,7 @@ from consumer.kafka.records import Partition, Record, position
 from consumer.kafka.security import client_options
 from consumer.letters import ids_of
 from consumer.mapping.assembly import router_of
-from consumer.mapping.result import Ended
+from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.router import Router
 from consumer.outcomes import Outcome, Reason
 from consumer.pendo.requests import Request
@@ -62,7 +62,7 @@ class Read:
 async def trace(
     settings: Settings, id_: str, *, since_ms: int | None, read_to: Mapping[Partition, int]
 ) -> list[dict[str, Any]]:
-    """All events with this id: messageId, type, position, state, outcome, reason.
+    """All events with this id: messageId, type, position, state, outcome, reason, and the lanes that they go in.
 
     Args:
         settings: Which brokers, topics, group and mapping.
@@ -132,7 +132,9 @@ def _row(
     where = position(record)
     letter = letters.get((where, index))
     state = read.state(record.offset) if letter is None else State.DEAD_LETTERED
-    outcome, reason, note = _end(router, event, letter, state, seen, where)
+    event.arrived_ms = record.timestamp
+    mapped = router.map(event)
+    outcome, reason, note = _end(mapped, letter, state, seen, where)
     return {
         "messageId": event.message_id,
         "type": event.type.value,
@@ -144,16 +146,14 @@ def _row(
         "note": note,
         "letter": letter.letter if letter else None,
         "arrived_ms": record.timestamp,
+        "lanes": mapped.lanes if isinstance(mapped, Request) else [],
     }
 
 
-def _end(
-    router: Router, event: Event, letter: Filed | None, state: State, seen: dict[int, str], where: str
-) -> tuple[str, str, str]:
+def _end(mapped: Mapped, letter: Filed | None, state: State, seen: dict[int, str], where: str) -> tuple[str, str, str]:
     """Outcome, reason and a note: of a letter its own, else what the mapping makes of the event."""
     if letter is not None:
         return Outcome.DEAD_LETTERED.value, letter.reason, letter.message
-    mapped = router.map(event)
     if isinstance(mapped, Ended):
         return (mapped.outcome.value, mapped.reason.value, "") if state is State.SETTLED else ("", "", "")
     return _sent(mapped, state, seen, where)

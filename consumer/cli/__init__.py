@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from consumer import __version__
-from consumer.cli import check, demo, dlq, lag, map, run, sandbox, schema, test, trace, valve  # noqa: A004  # the command's name
+from consumer.cli import check, demo, dlq, lag, map, run, sandbox, schema, test, trace, valve, verify  # noqa: A004  # the command's name
 from consumer.errors import ConfigError, ConsumerError
 
-COMMANDS: Final = (run, check, map, test, lag, trace, dlq, valve, schema, demo, sandbox)
+COMMANDS: Final = (run, check, map, test, lag, trace, verify, dlq, valve, schema, demo, sandbox)
 """In the order of the help text; each module registers itself by `add_to(subparsers)`."""
 EXIT_INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""

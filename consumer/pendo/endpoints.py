@@ -86,6 +86,10 @@ class Endpoints:
         """Where the metadata fields of visitors or accounts are listed, by GET."""
         return f"{self.api_url}/api/v1/metadata/schema/{kind}"
 
+    def entity_url(self, kind: Kind, id_: str) -> str:
+        """Where one visitor or account is read, by GET; it holds the id."""
+        return f"{self.api_url}/api/v1/{kind}/{quote(id_, safe='')}"
+
     def url(self, route: Route, credential: str, kind: Kind = "visitor") -> str:
         """Where a route's requests about visitors or accounts go; never log it, the credential may be a part of it."""
         match route:

@@ -4,10 +4,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from consumer.config.settings import Settings
-from consumer.delivery.memory import Memory, stamp_of
-from consumer.delivery.tally import Tally
-from consumer.delivery.ticket import Ticket
-from consumer.kafka.progress import Progress
+from consumer.delivery.memory import Memory
 from consumer.kafka.records import parse_position
 from consumer.kafka.security import client_options
 from consumer.outcomes import Outcome, Reason
@@ -15,6 +12,7 @@ from consumer.pendo.requests import Request
 from consumer.replays.newer import Newer, memory_for
 from consumer.replays.plan import Plan, Planned
 from consumer.replays.readmission import Origin
+from consumer.writing import stamp_at
 
 
 async def dry_run(settings: Settings, plan: Plan) -> list[dict[str, Any]]:
@@ -42,7 +40,7 @@ async def dry_run(settings: Settings, plan: Plan) -> list[dict[str, Any]]:
 def _row(planned: Planned, memory: Memory) -> dict[str, Any]:
     outcome, reason, without = planned.outcome, planned.reason, list[str]()
     if planned.request is not None:
-        stamp = stamp_of(planned.request, _ticket(planned))
+        stamp = stamp_at(planned.request, _origin(planned))
         judged = memory.judge(planned.request, stamp)
         if isinstance(judged, Request):
             memory.note(judged, stamp)
@@ -69,7 +67,6 @@ def _missing(before: Request, after: Request) -> list[str]:
     return [field for field in before.state.fields if field not in kept]
 
 
-def _ticket(planned: Planned) -> Ticket:
+def _origin(planned: Planned) -> Origin:
     partition, offset = parse_position(planned.origin)
-    origin = Origin(partition.topic, partition.partition, offset, planned.came_ms, None, None, ())
-    return Ticket(origin, Progress(partition.topic, partition.partition), Tally(), planned.came_ms)
+    return Origin(partition.topic, partition.partition, offset, planned.came_ms, None, None, ())

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from consumer.delivery.lane import Delivery
-from consumer.delivery.memory import Memory, Stamp, stamp_of
+from consumer.delivery.memory import Memory
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.progress import Progress
@@ -20,16 +20,8 @@ from consumer.kafka.reading import Log, open_log
 from consumer.kafka.records import Record, position
 from consumer.mapping.router import Router
 from consumer.outcomes import EventType, Outcome, Reason
-from consumer.pendo.requests import Request
 from consumer.replays.plan import Plan, Planned
-from consumer.segment.decode import decode
-from consumer.segment.events import Event
-
-WRITERS: Final = frozenset({EventType.IDENTIFY, EventType.GROUP})
-"""Events that write fields."""
-MARKS: Final = (b"identify", b"group", b"\\u")
-"""One of these stands in every record that holds such an event: the last begins an escaped letter."""
-
+from consumer.writing import Write, writes_in
 
 FIELDS_ROOM: Final = 10
 """So many times the keys of a plan are remembered, so that none with many fields is forgotten."""
@@ -39,16 +31,6 @@ def memory_for(plan: Plan) -> Memory:
     """A memory that forgets nothing of what a plan is about."""
     keys = {planned.key for planned in plan.with_state()}
     return Memory(ids=FIELDS_ROOM * (len(keys) + 1), message_ids=2 * len(plan.all()) + 2, suppress_unchanged=False)
-
-
-class Write(NamedTuple):
-    """What a newer event writes."""
-
-    request: Request
-    stamp: Stamp
-    record: Record
-    event: Event
-    place: int | None
 
 
 class Newer:
@@ -65,7 +47,6 @@ class Newer:
         self._router = router
         self._memory = memory
         self._send = send
-        self._envelope_path = plan.envelope_path
         self._plan = plan
         self._keys = {planned.key for planned in plan.with_state()}
         # By key: how many of its letters are open, and how many newer events that are sent once more.
@@ -140,29 +121,16 @@ class Newer:
         return key in self._letters or key in self._mending or key in self._unproven
 
     def _see(self, record: Record) -> None:
-        value = record.value
-        if not value or not any(mark in value for mark in MARKS):
-            return
-        decoded = decode(value, self._envelope_path)
-        for index, event in enumerate(decoded.elements):
-            if isinstance(event, Event) and event.type in WRITERS:
-                place = index if decoded.indexed else None
-                if (position(record), place) not in self._plan.parked:
-                    self._note(record, event, place)
+        for write in writes_in(record, self._plan.envelope_path, self._router):
+            if write.state.key in self._keys and (position(record), write.place) not in self._plan.parked:
+                self._note(write)
 
-    def _note(self, record: Record, event: Event, index: int | None) -> None:
-        ticket = _ticket(record)
-        event.arrived_ms = ticket.arrived_ms
-        request = self._router.map(event)
-        if not isinstance(request, Request) or request.state is None or request.state.key not in self._keys:
-            return
-        stamp = stamp_of(request, ticket)
-        self._memory.note(request, stamp, delivered=False)
-        key = request.state.key
+    def _note(self, write: Write) -> None:
+        self._memory.note(write.request, write.stamp, delivered=False)
+        key = write.state.key
         if self._watched(key):
-            fields = set(request.state.fields)
-            kept = [write for write in self._writes.get(key, ()) if not _covers(fields, stamp, write)]
-            self._writes[key] = [*kept, Write(request, stamp, record, event, index)]
+            kept = [earlier for earlier in self._writes.get(key, ()) if not _covers(write, earlier)]
+            self._writes[key] = [*kept, write]
 
     def _mend(self, asked_s: float) -> None:
         """Send once more what came while a letter was on the wire, of keys of which all was read since.
@@ -200,11 +168,5 @@ class MendingTicket(Ticket):
         self._newer.mended(self._key, outcome)
 
 
-def _covers(fields: set[str], stamp: Stamp, write: Write) -> bool:
-    state = write.request.state
-    return state is not None and stamp >= write.stamp and fields.issuperset(state.fields)
-
-
-def _ticket(record: Record) -> Ticket:
-    # Only its time of arrival is asked for, which is the record's own.
-    return Ticket(record, Progress(record.topic, record.partition), Tally(), record.timestamp)
+def _covers(write: Write, earlier: Write) -> bool:
+    return write.stamp >= earlier.stamp and set(write.state.fields).issuperset(earlier.state.fields)

@@ -1,0 +1,59 @@
+"""What was delivered is compared with what Pendo holds: by a sample, and for one id."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from consumer.cli import execute
+from tests.e2e.pipe import Pipe
+
+
+def identify(user: str, **traits: Any) -> dict[str, Any]:
+    return {"type": "identify", "userId": user, "messageId": f"m-{user}-{len(traits)}", "traits": traits}
+
+
+async def test_what_pendo_lost_is_found(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A field that somebody changed at Pendo, a visitor that it does not know; one that holds all is not named."""
+    environ = pipe.environ(pendo__integration_key=pipe.simulator.integration_key, pendo__api_url=pipe.simulator.url)
+    async with pipe.service() as service:
+        await pipe.produce([identify(f"u{number}", plan="old") for number in range(10)])
+        await pipe.produce([identify(f"u{number}", Plan="pro", seats=number) for number in range(10)])
+        await service.until_settled(20)
+        await service.until(lambda m: m.sum("lag_records") == 0)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    async def command(*argv: str) -> tuple[int, list[dict[str, Any]]]:
+        status = await asyncio.to_thread(execute, [*argv, "--json"])
+        return status, [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
+
+    status, [told] = await command("verify", "--until", "0s")
+    assert (status, told["sampled"], told["share"], told["differences"]) == (0, 10, 1.0, [])
+    pipe.simulator.store.visitors["u3"].metadata["plan"] = "free"
+    del pipe.simulator.store.visitors["u7"]
+    status, [told] = await command("verify", "--until", "0s")
+    assert (status, told["unknown"], told["fields"]) == (1, 1, {"holds": 17, "differs": 1, "missing": 2})
+    assert {(row["id"], row["field"], row["held"]) for row in told["differences"]} == {
+        ("u3", "plan", "differs"),
+        ("u7", "plan", "missing"),
+        ("u7", "seats", "missing"),
+    }
+    status, [told] = await command("verify")
+    assert (status, told["share"]) == (0, None), "what came just now may not show yet"
+    status, rows = await command("trace", "u3", "--pendo")
+    assert status == 0
+    assert [row["pendo"] for row in rows] == [{}, {"plan": "differs", "seats": "holds"}]
+
+
+async def test_without_a_key_that_reads_it_says_so(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which one, and what for."""
+    for name, value in pipe.environ().items():
+        monkeypatch.setenv(name, value)
+    assert await asyncio.to_thread(execute, ["verify"]) == 78
+    assert "pendo.integration_key" in capsys.readouterr().err
