@@ -108,7 +108,7 @@ async def replay_three_times(pipe: Pipe) -> list[Done]:
     runs: list[Done] = []
     for share in (0.2, 0.5, None):
         async with replaying(pipe, "replay", "--json", kafka__session_timeout_s="10") as process:
-            reading = asyncio.create_task(ended(process))
+            reading = asyncio.create_task(ended(process, timeout_s=150))
             if share is not None:
                 while sum(pipe.simulator.store.accepted.values()) < share * LETTERS and not reading.done():
                     await asyncio.sleep(0.05)
