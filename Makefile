@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench chaos mutants stack-test lock clean
+.PHONY: demo test lint bench chaos mutants stack-test dist lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/sandbox
 	@$(BIN)/python -m consumer demo $(ARGS)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not apache and not docker and not prometheus" --durations=12 --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not apache and not dist and not docker and not prometheus" --durations=12 --cov --cov-report=term $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -36,6 +36,12 @@ mutants: .venv/dev
 # docker-compose, debootstrap.
 stack-test: .venv/dev
 	$(BIN)/python -m pytest -n 0 -m docker tests/stack $(ARGS)
+
+# Wheel, sdist and bill of materials, for the version in consumer/__init__.py.
+VERSION = $(shell $(BIN)/python -m hatchling version)
+dist: .venv/dev
+	$(BIN)/python -m hatchling build
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-file dist/pendo_consumer-$(VERSION).cdx.json lock/service.txt
 
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/uv
