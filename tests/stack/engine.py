@@ -58,6 +58,9 @@ class Engine:
             self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        # The engine leaves its network namespace mounted.
+        for mount in (self._folder / "exec" / "netns").glob("*"):
+            subprocess.run(["umount", mount], check=False)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def docker(self, *arguments: str, timeout_s: float = 300, stdin: Any = None) -> str:
