@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench chaos mutants lock clean
+.PHONY: demo test lint bench chaos mutants stack-test dist lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/sandbox
 	@$(BIN)/python -m consumer demo $(ARGS)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not apache and not chromium" --durations=12 --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not (apache or chromium or dist or docker or prometheus)" --durations=12 --cov --cov-report=term $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -18,7 +18,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tests/lint/docs_links.py
-	$(BIN)/hadolint Dockerfile
+	$(BIN)/hadolint Dockerfile tests/stack/kafka/Dockerfile
 	$(BIN)/yamllint --strict .
 
 bench: .venv/dev
@@ -32,12 +32,24 @@ chaos: .venv/dev
 mutants: .venv/dev
 	$(BIN)/python -m tests.mutants $(ARGS)
 
+# Builds the images and starts the stack, as root, with a container engine of its own: Debian's docker.io,
+# docker-compose, debootstrap.
+stack-test: .venv/dev
+	$(BIN)/python -m pytest -n 0 -m docker tests/stack $(ARGS)
+
+# Wheel, sdist and bill of materials, for the version in consumer/__init__.py.
+VERSION = $(shell $(BIN)/python -m hatchling version)
+dist: .venv/dev
+	$(BIN)/python -m hatchling build
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-file dist/pendo_consumer-$(VERSION).cdx.json lock/service.txt
+
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/uv
-	UV="$(BIN)/uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml"; \
-	$$UV -o lock/service.txt && \
-	$$UV --extra sandbox -c lock/service.txt -o lock/sandbox.txt && \
-	$$UV --extra sandbox --group dev -c lock/sandbox.txt -o lock/dev.txt
+	UV="$(BIN)/uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-header --no-annotate --python-version 3.11"; \
+	$$UV pyproject.toml -o lock/service.txt && \
+	$$UV pyproject.toml --extra sandbox -c lock/service.txt -o lock/sandbox.txt && \
+	$$UV pyproject.toml --extra sandbox --group dev -c lock/sandbox.txt -o lock/dev.txt && \
+	$$UV --group build -c lock/dev.txt -o lock/build.txt
 
 .venv/uv: .venv/python
 	$(PIP) uv

@@ -19,12 +19,22 @@ import yaml
 
 from consumer.config.checks import require_credentials
 from consumer.config.load import Loaded, load
+from tests.support.tools import tool
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
 ONE_SHOT: Final = {"topics"}
 WITHOUT_AN_ANSWER: Final = {"topics", "traffic"}
 DOCKERFILE: Final = (REPOSITORY / "Dockerfile").read_text()
+
+
+REAL: Final = REPOSITORY / "config" / "compose" / "real.yaml"
+EXAMPLE: Final = (REPOSITORY / ".env.example").read_text()
+
+
+def variables(text: str) -> dict[str, str]:
+    """The variables that a compose file takes from its environment, with their defaults."""
+    return dict(re.findall(r"\$\{([A-Z_]+):[-?]([^}]*)\}", text))
 
 
 def settings() -> Loaded:
@@ -88,6 +98,81 @@ def test_our_own_parts_are_built_here_and_hardened(name: str) -> None:
     assert re.search(rf"^FROM \S+ AS {part['build']['target']}$", DOCKERFILE, re.MULTILINE)
     assert part["read_only"] is True
     assert part["cap_drop"] == ["ALL"]
+
+
+def test_without_a_profile_there_is_the_core_alone() -> None:
+    """Kafka and the service; what is made up, and what watches, is asked for."""
+    profiles = {name: part.get("profiles", []) for name, part in SERVICES.items()}
+    assert {name for name, asked in profiles.items() if not asked} == {"kafka", "topics", "pendo-consumer"}
+    assert {name for name, asked in profiles.items() if asked == ["sandbox"]} == {"pendo", "traffic"}
+    assert {name for name, asked in profiles.items() if asked == ["watch"]} == {"prometheus", "grafana"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_part_waits_only_for_parts_that_are_started_with_it(name: str) -> None:
+    for other in SERVICES[name].get("depends_on", {}):
+        assert set(SERVICES[other].get("profiles", [])) <= set(SERVICES[name].get("profiles", []))
+
+
+def test_each_of_two_containers_has_a_port() -> None:
+    part = SERVICES["pendo-consumer"]
+    first, _, last = variables(part["ports"][0])["CONSUMER_PORTS"].partition("-")
+    assert int(last) - int(first) + 1 == part["scale"] == 2
+
+
+def test_the_example_of_an_environment_names_every_variable() -> None:
+    """With the defaults that they have; those for a real Pendo stand as comments."""
+    taken = variables((REPOSITORY / "docker-compose.yml").read_text())
+    set_here = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    assert set_here.pop("COMPOSE_PROFILES") == "sandbox,watch"
+    assert set_here == taken
+    commented = set(re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+    assert commented == set(variables(REAL.read_text()))
+
+
+def test_a_real_pendo_takes_two_variables() -> None:
+    """And nothing of the simulated one is left: its URLs are taken away."""
+    over = yaml.safe_load(REAL.read_text())["services"]
+    assert over.keys() == {"pendo-consumer"}
+    asked = variables(REAL.read_text())
+    assert asked.keys() == {"PENDO_API_KEY", "PENDO_REGION"}
+    environment = SERVICES["pendo-consumer"]["environment"] | over["pendo-consumer"]["environment"]
+    values = {"PENDO_API_KEY": "a-key", "PENDO_REGION": "eu"}
+    filled = {
+        name: re.sub(r"\$\{([A-Z_]+)[^}]*\}", lambda found: values[found[1]], value)
+        for name, value in environment.items()
+        if value is not None
+    }
+    loaded = load(None, filled)
+    require_credentials(loaded.settings)
+    assert loaded.settings.pendo.region == "eu"
+    assert loaded.settings.pendo.data_url is loaded.settings.pendo.api_url is None
+
+
+def test_prometheus_finds_the_service_and_its_rules() -> None:
+    """By the name that the containers share; and promtool takes it all."""
+    file = REPOSITORY / "config" / "prometheus" / "prometheus.yaml"
+    [job] = yaml.safe_load(file.read_text())["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    assert found["names"] == ["pendo-consumer"]
+    assert found["port"] == settings().settings.http.port
+    part = SERVICES["prometheus"]
+    assert part["volumes"] == ["./config/prometheus:/etc/prometheus:ro"]
+    assert f"--config.file=/etc/prometheus/{file.name}" in part["command"]
+    checked = subprocess.run(
+        [tool("promtool", "Debian's prometheus"), "check", "config", file], check=False, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_grafana_finds_prometheus_and_the_dashboard() -> None:
+    provisioning = REPOSITORY / "config" / "grafana" / "provisioning"
+    [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "pendo-consumer.yaml").read_text())["providers"]
+    mounts = dict(one.split(":")[:2] for one in SERVICES["grafana"]["volumes"])
+    assert mounts["./config/grafana/provisioning"] == "/etc/grafana/provisioning"
+    assert mounts["./config/grafana/dashboard.json"].startswith(provider["options"]["path"])
 
 
 def test_a_stop_is_given_more_time_than_the_service_takes() -> None:

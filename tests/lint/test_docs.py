@@ -18,7 +18,7 @@ from consumer.worker.probes import Unready
 from tests.mutants.mutations import MUTATIONS, Mutation
 
 REPOSITORY: Final = Path(__file__).parents[2]
-OPERATIONS: Final = (REPOSITORY / "docs" / "operations.md").read_text()
+OPERATING: Final = (REPOSITORY / "docs" / "operating.md").read_text()
 GUARANTEES: Final = (REPOSITORY / "docs" / "guarantees.md").read_text()
 DESIGN: Final = (REPOSITORY / "docs" / "design.md").read_text()
 PENDO: Final = (REPOSITORY / "docs" / "pendo.md").read_text()
@@ -30,12 +30,12 @@ def section(text: str, heading: str) -> str:
     return text.split(f"## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
 
 
-def test_operations_list_every_metric_with_its_labels() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]*)\|", section(OPERATIONS, "Metrics"), re.MULTILINE)
+def test_operating_lists_every_metric_with_its_labels() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]*)\|", section(OPERATING, "Metrics"), re.MULTILINE)
     assert {name: labels.strip() for name, labels in rows} == {m.name: ", ".join(m.labels) for m in CATALOGUE}
 
 
-def test_operations_explain_every_header_of_a_dead_letter() -> None:
+def test_operating_explains_every_header_of_a_dead_letter() -> None:
     record = SimpleNamespace(topic="t", partition=0, offset=0, timestamp=0, key=None, value=b"", headers=())
     letter = DeadLetter(
         record=cast("Record", record),
@@ -51,13 +51,13 @@ def test_operations_explain_every_header_of_a_dead_letter() -> None:
     )
     headers = {name for name, _ in letter.headers(Extent.WITHOUT_VALUE)}
     assert headers == set(
-        re.findall(r"`((?:__connect\.errors|pendo\.dlq)\.[a-z.-]+)`", section(OPERATIONS, "Dead letters"))
+        re.findall(r"`((?:__connect\.errors|pendo\.dlq)\.[a-z.-]+)`", section(OPERATING, "Dead letters"))
     )
 
 
 @pytest.mark.parametrize("reason", DEAD_LETTER_REASONS)
-def test_operations_explain_every_reason_of_a_dead_letter(reason: Reason) -> None:
-    assert f"`{reason}`" in section(OPERATIONS, "Dead letters")
+def test_operating_explains_every_reason_of_a_dead_letter(reason: Reason) -> None:
+    assert f"`{reason}`" in section(OPERATING, "Dead letters")
 
 
 def test_the_guarantees_name_every_guard_that_is_taken_out() -> None:
@@ -73,8 +73,8 @@ def test_a_guard_that_is_taken_out_stands_in_the_code(mutation: Mutation) -> Non
 
 
 @pytest.mark.parametrize("reason", [*Unready, *Stall])
-def test_operations_say_what_to_do_when_it_is_not_ready(reason: str) -> None:
-    assert f"| `{reason}` |" in section(OPERATIONS, "Probes")
+def test_operating_says_what_to_do_when_it_is_not_ready(reason: str) -> None:
+    assert f"| `{reason}` |" in section(OPERATING, "Probes")
 
 
 @pytest.mark.parametrize("kind", WarningKind)
