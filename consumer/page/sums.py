@@ -34,6 +34,12 @@ def sum_of(reports: Sequence[Json]) -> Json:
         ),
         "letters": _letters([each["letters"] for each in reports]),
         "days": days_of(each["days"] for each in reports),
+        "expired": {
+            "records": sum(each["expired"]["records"] for each in reports),
+            "last_ms": max((each["expired"]["last_ms"] or 0 for each in reports), default=0) or None,
+        },
+        # Each pod sees the same ones.
+        "rebalances": max(each["rebalances"] for each in reports),
     }
 
 

@@ -18,7 +18,7 @@ from consumer.page.phrases import (
     records,
     since_when,
 )
-from consumer.page.troubles import flood, kafka, letters, outage, stalled, unaccounted
+from consumer.page.troubles import expired, flood, kafka, letters, outage, stalled, storm, unaccounted
 from consumer.page.words import Level, Words
 
 Json = dict[str, Any]
@@ -143,7 +143,7 @@ def _good(view: Json) -> Words:
 
 
 _TOLD: Final[tuple[Callable[[Json], Words | None], ...]] = (
-    *(unaccounted, kafka, stalled, flood, letters, _stopping, outage, _paused, _blocked, _behind),
+    *(unaccounted, kafka, stalled, flood, letters, expired, _stopping, outage, _paused, storm, _blocked, _behind),
     _good,
 )
 

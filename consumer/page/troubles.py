@@ -5,11 +5,15 @@ Each function is handed the sum of all pods' reports, and gives the words for on
 
 from typing import Any, Final
 
-from consumer.page.phrases import at_time, events, kept, reason_since, since_when, worst_gate
+from consumer.page.phrases import at_time, events, kept, many, reason_since, since_when, worst_gate
 from consumer.page.words import Level, Words
 
 Json = dict[str, Any]
 
+STORM: Final = 6
+"""Rebalances in five minutes: a rollout of a few pods has fewer."""
+SHOWN_LOSS_S: Final = 3600
+"""What was lost is said first for an hour, and counted on."""
 NEW_S: Final = 60.0
 """After a start a pod waits for its group."""
 SECRETS: Final = {
@@ -93,6 +97,40 @@ def flood(view: Json) -> Words | None:
             "Look at the newest dead letters below: the field and the reason say what changed at the source.",
             "Mend the source or add a rule to the mapping, and see with `map` what it would send.",
             "It goes on by itself as soon as what is tried is taken; then `dlq replay` sends what was refused.",
+        ),
+    )
+
+
+def expired(view: Json) -> Words | None:
+    """Retention deleted records that were not read."""
+    records, last_ms = view["expired"]["records"], view["expired"]["last_ms"]
+    if last_ms is None or view["now_ms"] - last_ms > SHOWN_LOSS_S * 1000:
+        return None
+    return Words(
+        Level.TROUBLE,
+        f"Kafka has deleted {many(records, 'record')} before {'it was' if records == 1 else 'they were'} read",
+        f"Lost to Pendo, as was seen last at {at_time(last_ms, view)}. What is there is read and delivered.",
+        (
+            "Raise the topic's `retention.ms` at once, so that no more follow.",
+            "Then see what held it up: `pendo-consumer lag`, and the partitions below.",
+            "What still lies in Segment can be sent again from there.",
+        ),
+    )
+
+
+def storm(view: Json) -> Words | None:
+    """The group is rebalanced again and again."""
+    times = view["rebalances"]
+    if times < STORM:
+        return None
+    return Words(
+        Level.NOTICE,
+        f"Partitions change hands again and again: {times} times in five minutes",
+        "Nothing is lost, but while they do nothing is sent, and what was on the wire may go twice.",
+        (
+            "Does a pod restart again and again? Look at its log and its memory's limit.",
+            "In a rollout: it is over when the last pod is new.",
+            "Else raise `kafka.session_timeout_s`: a slow pod is thrown out before it can answer.",
         ),
     )
 

@@ -5,6 +5,7 @@ known where the log begins by then: what it passed over is remembered until Kafk
 """
 
 from collections.abc import Iterable, Mapping
+from time import time
 from typing import Final
 
 from consumer.kafka.progress import Progress
@@ -25,10 +26,12 @@ class Expiry:
 
     Attributes:
         expired: Records that retention deleted before they were read.
+        last_ms: When that was seen last, milliseconds since the epoch; None when it never was.
     """
 
     def __init__(self) -> None:
         self.expired = 0
+        self.last_ms: int | None = None
         self._first_offsets: dict[Partition, int] = {}
         self._passed: dict[Partition, list[Range]] = {}
         # Looked at once already: the answer may have been on its way when reading jumped.
@@ -38,6 +41,7 @@ class Expiry:
         """So many are lost."""
         if records:
             self.expired += records
+            self.last_ms = int(time() * 1000)
             log.error(
                 "records expired before they were read: raise the topic's retention",
                 partition=str(partition),

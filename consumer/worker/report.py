@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from time import time
+from time import monotonic, time
 from typing import Any, Final
 
 from consumer import __version__
@@ -27,6 +27,9 @@ from consumer.worker.partitions import Partitions
 
 SHOWN_NAMES: Final = 25
 """Of a day, in a report that goes out every second; all of them are in the table to be taken away."""
+
+RECENT_S: Final = 300
+"""Rebalances of the last five minutes are told."""
 
 
 class Report:
@@ -79,6 +82,8 @@ class Report:
                 "cases": self._letterbox.cases.to_json(),
             },
             "days": self._days(SHOWN_NAMES),
+            "expired": {"records": self._partitions.expiry.expired, "last_ms": self._partitions.expiry.last_ms},
+            "rebalances": sum(monotonic() - at < RECENT_S for at in self._partitions.rebalanced_s),
         }
 
     def deliveries(self) -> dict[str, Any]:

@@ -172,6 +172,8 @@ def report(**changed: Any) -> Json:
             ],
         },
         "days": days(*NAMES, other=212),
+        "expired": {"records": 0, "last_ms": None},
+        "rebalances": 1,
     } | changed
 
 

@@ -91,3 +91,15 @@ def test_what_is_no_report_is_told() -> None:
     """Of a version that has other fields."""
     with pytest.raises(KeyError):
         sum_of([report(), {"instance": "b"}])
+
+
+def test_what_is_lost_is_added_and_a_rebalance_is_one_for_all() -> None:
+    """Each pod counts its own partitions' losses, and sees the same rebalances."""
+    summed = sum_of(
+        [
+            report(expired={"records": 3, "last_ms": 5}, rebalances=2),
+            report(expired={"records": 4, "last_ms": 9}, rebalances=3),
+            report(expired={"records": 0, "last_ms": None}, rebalances=1),
+        ]
+    )
+    assert (summed["expired"], summed["rebalances"]) == ({"records": 7, "last_ms": 9}, 3)

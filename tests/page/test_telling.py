@@ -69,6 +69,24 @@ def stalled(route: str, stall: str) -> dict[str, Any]:
             "1 event is waiting for it here, and nothing is committed past it. topic x is away",
         ),
         (
+            lambda: report(expired={"records": 1_200, "last_ms": NOW_MS - 60_000}),
+            "trouble",
+            "Kafka has deleted 1,200 records before they were read",
+            "Lost to Pendo, as was seen last at 03:41 UTC",
+        ),
+        (
+            lambda: report(expired={"records": 1_200, "last_ms": NOW_MS - 3_601_000}),
+            "good",
+            "Everything Pendo should have is on its way",
+            "Nothing is in the way",
+        ),
+        (
+            lambda: report(rebalances=6),
+            "notice",
+            "Partitions change hands again and again: 6 times in five minutes",
+            "Nothing is lost",
+        ),
+        (
             lambda: report(ledger=states.ledger(-2, track=states.row(5))),
             "trouble",
             "The books do not add up",
