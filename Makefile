@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench chaos mutants stack-test dist lock clean
+.PHONY: demo test lint bench chaos rehearsal mutants stack-test dist lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/sandbox
@@ -27,6 +27,10 @@ bench: .venv/dev
 # EVENTS=1000000 for the long run; ARGS="--seed S --processes N --rate R --json".
 chaos: .venv/dev
 	$(BIN)/python -m tests.chaos --events $(or $(EVENTS),100000) $(ARGS)
+
+# Plays what goes wrong at night, on Apache Kafka: who names the cause, what heals it. ARGS="wrong_key slow_pendo" for some.
+rehearsal: .venv/dev
+	$(BIN)/python -m tests.rehearsal $(ARGS)
 
 # Takes each guard out, one at a time, and sees to it that its test fails. ARGS=NAME for some of them, --list to see all.
 mutants: .venv/dev

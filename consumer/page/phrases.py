@@ -52,8 +52,9 @@ def number(value: float) -> str:
 
 
 def backlog(view: Json) -> int:
-    """Records that are not settled."""
-    return sum(one["backlog"] or 0 for one in view["partitions"])
+    """Records that are not settled; until Kafka has told, a few seconds after a start, those that are here."""
+    told = sum(one["backlog"] or 0 for one in view["partitions"])
+    return max(told, int(view["ledger"]["open"]))
 
 
 def kept(view: Json, meanwhile: str) -> str:

@@ -72,6 +72,7 @@ def _rates(rates: Sequence[Json]) -> Json:
     seconds = _columns([each["seconds"][::-1] for each in rates])[::-1]
     return {
         **{name: round(sum(each[name] for each in rates), 2) for name in ("received", "delivered", "settled")},
+        **{name: sum(each[name] for each in rates) for name in ("ended", "parked")},
         "seconds": seconds,
         "p50_s": quantile(bounds, ages, 0.5),
         "p99_s": quantile(bounds, ages, 0.99),

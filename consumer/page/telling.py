@@ -27,6 +27,9 @@ BLOCKED_S: Final = 60.0
 """A record that fails once is tried again within this; before, it is nobody's business."""
 OLD_S: Final = 60.0
 """An event that waits for longer has not gone straight through."""
+MANY_LETTERS: Final = 5
+LETTERS_SHARE: Final = 0.05
+"""Of what came to its end: a source has always some events that nobody can take."""
 FEW: Final = 1000
 """So many are soon through, at whatever pace."""
 
@@ -98,6 +101,23 @@ def _tries(by: Json) -> str:
     return f"{many(by['attempts'], 'attempt')}, the last answer {by['status']}; " if by["attempts"] else ""
 
 
+def _parked(view: Json) -> Words | None:
+    parked, ended = view["rates"]["parked"], view["rates"]["ended"]
+    if parked < MANY_LETTERS or parked < LETTERS_SHARE * ended:
+        return None
+    newest = max(view["letters"]["cases"], key=lambda case: int(case["last_ms"]), default=None)
+    case = f", the newest as `{newest['reason']}`" if newest else ""
+    return Words(
+        Level.NOTICE,
+        f"Of {many(ended, 'event')} in the last minute {parked:,} became dead letters",
+        f"They are kept in the dead-letter topic{case}; all others go on.",
+        (
+            "Look at the newest dead letters below, and with `dlq show` at one: what changed at the source, or here?",
+            "Mend it, in the source, the mapping or a handler; then `dlq replay` sends them again.",
+        ),
+    )
+
+
 def _behind(view: Json) -> Words | None:
     waiting, pace = backlog(view), view["rates"]["settled"]
     oldest_s = max((one["oldest_ms"] or 0 for one in view["partitions"]), default=0) / 1000
@@ -143,7 +163,21 @@ def _good(view: Json) -> Words:
 
 
 _TOLD: Final[tuple[Callable[[Json], Words | None], ...]] = (
-    *(unaccounted, kafka, stalled, flood, letters, expired, _stopping, outage, _paused, storm, _blocked, _behind),
+    *(
+        unaccounted,
+        kafka,
+        stalled,
+        flood,
+        letters,
+        expired,
+        _stopping,
+        outage,
+        _paused,
+        storm,
+        _parked,
+        _blocked,
+        _behind,
+    ),
     _good,
 )
 

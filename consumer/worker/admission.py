@@ -5,7 +5,8 @@ await, no task, nothing formatted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from time import monotonic
+from typing import Final, Protocol
 
 from consumer import metrics
 from consumer.delivery.lane import Delivery
@@ -24,6 +25,9 @@ from consumer.segment.decode import decode
 from consumer.segment.events import Event, Undecodable
 
 log = get_logger(__name__)
+
+TOLD_EVERY_S: Final = 10.0
+"""Between two lines of the log about a handler that fails."""
 
 
 class Mapper(Protocol):
@@ -61,6 +65,8 @@ class Admission:
     ) -> None:
         self.unkeyed = 0
         self.warnings: Counts[WarningKind] = Counts()
+        self._handler_errors = 0
+        self._told_s = -TOLD_EVERY_S
         self.envelope_path = envelope_path
         self._mapper = mapper
         self._outlets = outlets
@@ -109,12 +115,6 @@ class Admission:
             mapped = self._mapper.map(element)
         except Exception as error:  # noqa: BLE001  # whatever a mapping does, the worker stays up
             mapped = Ended(Outcome.DEAD_LETTERED, Reason.HANDLER_ERROR, f"the handler failed: {type(error).__name__}")
-            log.warning(
-                "a mapping handler failed",
-                position=position(ticket.record),
-                type=element.type,
-                error=type(error).__name__,
-            )
         if isinstance(mapped, Request):
             for warning in mapped.warnings:
                 self.warnings[warning.kind] += 1
@@ -122,9 +122,26 @@ class Admission:
             delivery = Delivery(mapped, ticket, element.type, index, element.message_id)
             self._outlets[mapped.route].add(delivery)
         elif mapped.outcome is Outcome.DEAD_LETTERED:
+            if mapped.reason is Reason.HANDLER_ERROR:
+                self._tell_of_handler(element, mapped, ticket)
             self._park(element, mapped, ticket, index)
         else:
             ticket.settle(element.type, mapped.outcome, mapped.reason)
+
+    def _tell_of_handler(self, event: Event, ended: Ended, ticket: Ticket) -> None:
+        """It may fail at every event: the first of some seconds is told of, with how many there were before."""
+        self._handler_errors += 1
+        now_s = monotonic()
+        if now_s - self._told_s < TOLD_EVERY_S:
+            return
+        log.warning(
+            "a mapping handler failed",
+            problem=ended.message,
+            position=position(ticket.record),
+            type=event.type,
+            failed_so_far=self._handler_errors,
+        )
+        self._told_s = now_s
 
     def samples(self) -> Iterator[Sample]:
         """Metrics of what was read."""

@@ -26,6 +26,7 @@ class Look:
         received: Events so far.
         delivered: Events so far that Pendo has, those merged included.
         settled: Events so far that came to their end, whichever.
+        parked: Those of them that became dead letters.
         ages: Delivered events so far by bucket of their age.
         states: What holds at the moment: states of gates, why nothing is sent, what is not ready.
     """
@@ -33,6 +34,7 @@ class Look:
     received: int
     delivered: int
     settled: int
+    parked: int
     ages: Sequence[int]
     states: Iterable[Hashable]
 
@@ -68,19 +70,22 @@ class History:
         return self._since_ms.get(state)
 
     def to_json(self) -> dict[str, Any]:
-        """Events a second over the last ten, each second's deliveries over the last minute, and ages over it."""
+        """Events a second over ten seconds; over the last minute each second's deliveries, ends, letters, and ages."""
         looks = self._looks
         if not looks:
-            return {"received": 0.0, "delivered": 0.0, "settled": 0.0, "seconds": [], "ages": []}
+            still = {"received": 0.0, "delivered": 0.0, "settled": 0.0}
+            return still | {"ended": 0, "parked": 0, "seconds": [], "ages": []}
         now_s, newest = looks[-1]
         then_s, older = looks[max(0, len(looks) - 1 - RATE_LOOKS)]
         took_s = max(now_s - then_s, LOOK_S)
         seconds = [each.delivered for _, each in looks]
-        oldest = looks[0][1].ages
+        oldest = looks[0][1]
         return {
             "received": round((newest.received - older.received) / took_s, 2),
             "delivered": round((newest.delivered - older.delivered) / took_s, 2),
             "settled": round((newest.settled - older.settled) / took_s, 2),
+            "ended": newest.settled - oldest.settled,
+            "parked": newest.parked - oldest.parked,
             "seconds": [after - before for before, after in pairwise(seconds)],
-            "ages": [new - old for new, old in zip(newest.ages, oldest, strict=True)],
+            "ages": [new - old for new, old in zip(newest.ages, oldest.ages, strict=True)],
         }

@@ -6,7 +6,6 @@ records may arrive before the callback has finished, and those of an earlier ass
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Final, Protocol
@@ -26,8 +25,6 @@ log = get_logger(__name__)
 
 REVOKE_COMMITS_S: Final = 15.0
 """Beyond the drain, for both commits of a revoke; below the margin that the group is told to wait."""
-MAX_REBALANCES: Final = 50
-"""Times that are remembered: more in a few minutes are a storm all the same."""
 SETTLE_CHECK_S: Final = 0.01
 """How often a revoke looks whether what is in flight has been answered."""
 
@@ -71,7 +68,6 @@ class Partitions:
     Attributes:
         owned: Their progress; a partition that is assigned but not restored yet is missing.
         rebalances: Assignments so far.
-        rebalanced_s: When the last of them were, seconds of the monotonic clock.
         gaps_due: Set when it is known anew where logs begin: then what reading has passed over can be told from losses.
         expiry: What retention deleted before it was read.
     """
@@ -89,7 +85,6 @@ class Partitions:
     ) -> None:
         self.owned: dict[Partition, Progress] = {}
         self.rebalances = 0
-        self.rebalanced_s: deque[float] = deque(maxlen=MAX_REBALANCES)
         self.gaps_due = False
         self.expiry = Expiry()
         self._offsets = offsets
@@ -180,7 +175,6 @@ class Partitions:
     async def assigned(self, partitions: Sequence[Partition]) -> None:
         """Partitions are ours from now on; the poll loop restores them. What was kept of others is released."""
         self.rebalances += 1
-        self.rebalanced_s.append(monotonic())
         self.forget()
         self._unrestored = set(partitions)
         self._delivering.own(len(partitions), self._offsets.partition_count)

@@ -7,6 +7,7 @@ nothing is changed, and nothing is said in words yet: that is done when the repo
 import asyncio
 import secrets
 import socket
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from time import monotonic, time
 from typing import Any, Final
@@ -30,6 +31,8 @@ SHOWN_NAMES: Final = 25
 
 RECENT_S: Final = 300
 """Rebalances of the last five minutes are told."""
+MAX_REBALANCES: Final = 50
+"""More in five minutes are a storm all the same."""
 
 
 class Report:
@@ -57,6 +60,8 @@ class Report:
         self.overview = Overview(partitions, lag, routes)
         self._not_ready = not_ready
         self._pod = socket.gethostname()
+        # Since when there have been so many.
+        self._rebalances: deque[tuple[float, int]] = deque(maxlen=MAX_REBALANCES)
         # Pods are told apart by it: a name may be a pod's twice, and an address another's tomorrow.
         self._instance = secrets.token_hex(8)
 
@@ -83,7 +88,7 @@ class Report:
             },
             "days": self._days(SHOWN_NAMES),
             "expired": {"records": self._partitions.expiry.expired, "last_ms": self._partitions.expiry.last_ms},
-            "rebalances": sum(monotonic() - at < RECENT_S for at in self._partitions.rebalanced_s),
+            "rebalances": self._partitions.rebalances - self._rebalances_before(),
         }
 
     def deliveries(self) -> dict[str, Any]:
@@ -137,6 +142,7 @@ class Report:
 
     def _look(self) -> Look:
         tally = self._tally
+        self._rebalances_before()
         delivered = sum(
             count for (_, outcome, _), count in tally.settled.items() if outcome in {Outcome.DELIVERED, Outcome.MERGED}
         )
@@ -148,9 +154,19 @@ class Report:
             received=tally.received.total(),
             delivered=delivered,
             settled=tally.settled.total(),
+            parked=sum(count for (_, outcome, _), count in tally.settled.items() if outcome is Outcome.DEAD_LETTERED),
             ages=ages,
             states=list(self._states()),
         )
+
+    def _rebalances_before(self) -> int:
+        """How many there had been five minutes ago; none at the start, when the first joins the group."""
+        now_s, seen = monotonic(), self._rebalances
+        if not seen or seen[-1][1] != self._partitions.rebalances:
+            seen.append((now_s, self._partitions.rebalances))
+        while len(seen) > 1 and now_s - seen[1][0] > RECENT_S:
+            seen.popleft()
+        return seen[0][1] if now_s - seen[0][0] > RECENT_S else 0
 
     def _states(self) -> Iterator[Hashable]:
         for crew in self._routes.senders.values():

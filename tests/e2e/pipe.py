@@ -128,6 +128,7 @@ class Pipe:
         self.topic = f"{name}-events"
         self.dead_letter_topic = f"{name}-dead"
         self.group = f"{name}-group"
+        self.more_environ: dict[str, str] = {}
 
     async def create_topics(self, partitions: int = 2) -> None:
         """Create both topics, and wait until the broker tells of them: it may do so a little after it made them."""
@@ -182,7 +183,11 @@ class Pipe:
     async def process(self, **settings: str) -> AsyncIterator[Running]:
         """A service as a process of its own, whose log is kept; killed at the end if it still runs."""
         port = free_port()
-        environ = {**os.environ, **self.environ(http__port=str(port), log__format="json", **settings)}
+        environ = {
+            **os.environ,
+            **self.more_environ,
+            **self.environ(http__port=str(port), log__format="json", **settings),
+        }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "consumer", "run", env=environ, stderr=PIPE, stdout=PIPE
         )

@@ -152,6 +152,8 @@ def report(**changed: Any) -> Json:
             "received": 96.4,
             "delivered": 94.9,
             "settled": 96.2,
+            "ended": 5_800,
+            "parked": 1,
             "seconds": [90 + (place * 37) % 23 - (place * place) % 11 for place in range(60)],
             "ages": ages(900, 3_100, 1_400, 240, 31, 8, 2),
         },

@@ -81,6 +81,18 @@ def stalled(route: str, stall: str) -> dict[str, Any]:
             "Nothing is in the way",
         ),
         (
+            lambda: report(rates=report()["rates"] | {"ended": 50, "parked": 50}),
+            "notice",
+            "Of 50 events in the last minute 50 became dead letters",
+            "the newest as `",
+        ),
+        (
+            lambda: report(rates=report()["rates"] | {"ended": 5_800, "parked": 200}),
+            "good",
+            "Everything Pendo should have is on its way",
+            "Nothing is in the way",
+        ),
+        (
             lambda: report(rebalances=6),
             "notice",
             "Partitions change hands again and again: 6 times in five minutes",
@@ -166,8 +178,16 @@ def test_being_behind_is_said_with_how_long_it_takes(
 def test_when_all_is_there_it_says_so() -> None:
     """At night nothing comes."""
     rates = report()["rates"] | {"received": 0.0, "delivered": 0.0, "settled": 0.0}
-    words = told(report(rates=rates, partitions=[partition(0)]))
+    ledger = states.ledger(track=states.row(50))
+    words = told(report(rates=rates, partitions=[partition(0)], ledger=ledger))
     assert words.headline == "Pendo has everything it should have"
+
+
+def test_until_kafka_has_told_what_waits_what_is_open_counts() -> None:
+    """For a few seconds after a start a partition's backlog is not known."""
+    rates = report()["rates"] | {"received": 0.0, "delivered": 0.0, "settled": 0.0}
+    words = told(report(rates=rates, partitions=[partition(0)]))
+    assert words.headline == "Everything Pendo should have is on its way"
 
 
 def test_what_waits_for_an_outage_is_not_called_a_bad_record() -> None:

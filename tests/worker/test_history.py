@@ -18,6 +18,7 @@ class Watched:
         return Look(
             received=2 * self.events,
             delivered=self.events,
+            parked=self.events // 10,
             settled=self.events,
             ages=[self.events, 0],
             states=list(self.states),
