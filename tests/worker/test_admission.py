@@ -16,6 +16,7 @@ from consumer.mapping.result import Ended, Mapped
 from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.requests import PendoWarning, Request, Route
 from consumer.segment.events import Event
+from consumer.worker import admission
 from consumer.worker.admission import Admission
 
 NOW_MS = 1_700_000_000_000
@@ -249,6 +250,21 @@ def test_a_handler_that_fails_costs_one_letter_and_not_the_worker(
     assert "events-0@0" in line
     assert "a@b.example" not in line
     assert len(bench.outlet.taken) == 1
+
+
+def test_a_handler_that_fails_at_every_event_is_told_of_once_in_a_while(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With how many there were, so that the log does not fill up."""
+    now_s = 100.0
+    monkeypatch.setattr(admission, "monotonic", lambda: now_s)
+    bench.admit_records(Raw(dumped(event("raise")), offset) for offset in range(20))
+    now_s += admission.TOLD_EVERY_S
+    bench.admit_records(Raw(dumped(event("raise")), offset) for offset in range(20, 25))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "a mapping handler failed" in line]
+    assert len(lines) == 2
+    assert "failed_so_far=21" in lines[1]
+    assert len(bench.letters.parked) == 25
 
 
 def test_a_second_read_of_a_record_changes_nothing(bench: Bench) -> None:
