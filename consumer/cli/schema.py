@@ -43,6 +43,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _execute(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if args.observed:
         return print_observed(args, parser)
+    if args.file is not None or args.sample is not None:
+        parser.error("FILE and --sample go with --observed")
     print(json.dumps(mapping_schema() if args.mapping else configuration_schema(), indent=2))
     return 0
 

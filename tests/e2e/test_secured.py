@@ -1,15 +1,8 @@
 """Every command that talks to Kafka, against a broker that wants TLS and a login; and without the right ones."""
 
 import asyncio
-import json
-import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from time import monotonic
-from typing import Any
 
 import pytest
 import trustme
@@ -17,6 +10,7 @@ import trustme
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
 from consumer.sandbox.simulator_faults import Answer, Rule
+from tests.e2e.commands import Commands
 from tests.e2e.conftest import for_all_tests
 from tests.e2e.pipe import Pipe, event
 from tests.support.apache import ApacheKafka
@@ -27,22 +21,6 @@ pytestmark = [pytest.mark.apache, pytest.mark.timeout(180)]
 MECHANISM = "SCRAM-SHA-512"
 ASKING_S = 20.0
 """A person waits no longer to be told that a password is wrong."""
-
-
-@dataclass
-class Done:
-    """What a command did."""
-
-    name: str
-    status: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def rows(self) -> list[Any]:
-        """Its JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 @dataclass
@@ -73,39 +51,6 @@ def broker_with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secu
     with for_all_tests(kafka):
         asyncio.run(add_scram_user(kafka.bootstrap, MECHANISM))
         yield Secured(kafka, login)
-
-
-class Commands:
-    """Commands as processes, configured as a pipe is, with a way in."""
-
-    def __init__(self, pipe: Pipe, **settings: str) -> None:
-        simulator = pipe.simulator
-        pendo = {"pendo__integration_key": simulator.integration_key, "pendo__api_url": simulator.url}
-        self._environ = {**os.environ, **pipe.environ(**settings, **pendo)}
-
-    async def run(self, *argv: str) -> Done:
-        """One, to its end."""
-        began_s = monotonic()
-        command = (sys.executable, "-m", "consumer", *argv)
-        process = await asyncio.create_subprocess_exec(
-            *command, env=self._environ, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-        )
-        try:
-            async with asyncio.timeout(60):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode is not None
-        name = " ".join(argv)
-        return Done(name, process.returncode, out.decode(), err.decode(), monotonic() - began_s)
-
-    async def ok(self, *argv: str) -> Done:
-        """One that must end with 0."""
-        done = await self.run(*argv)
-        assert done.status == 0, (done.name, done.out, done.err)
-        return done
 
 
 async def parked(pipe: Pipe, login: dict[str, str]) -> None:
@@ -168,15 +113,44 @@ ASKING: list[tuple[int, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"kafka__security__password": "wrong"}, {"kafka__security__ca_file": ""}], ids=["password", "ca"]
-)
+WRONG = [
+    ({"kafka__security__password": "wrong"}, "SaslAuthenticationFailed"),
+    ({"kafka__security__ca_file": ""}, "CERTIFICATE_VERIFY_FAILED"),
+]
+WRONG_IDS = ["password", "ca"]
+
+
+@pytest.mark.parametrize(("wrong", "why"), WRONG, ids=WRONG_IDS)
 async def test_without_the_right_credentials_every_command_says_so_and_ends(
-    broker_with_login: Secured, simulator: Simulator, wrong: dict[str, str]
+    broker_with_login: Secured, simulator: Simulator, wrong: dict[str, str], why: str
 ) -> None:
     """In one line that a person understands; soon; and with a status that a script sees."""
     pipe = Pipe(broker_with_login.kafka, simulator)
-    commands = Commands(pipe, **broker_with_login.login | wrong)
-    for _, argv in ASKING:
+    settings = broker_with_login.login | wrong
+    commands = Commands(pipe, **settings)
+    for status, argv in ASKING:
         done = await commands.run(*argv)
-        print("#####", done)
+        assert done.status == status, done
+        assert done.seconds < ASKING_S, done
+        told = done.out + done.err
+        assert "KafkaConnectionError; check kafka.bootstrap_servers and kafka.security" in told, done
+        assert why in told, done
+        assert "Traceback" not in told, done
+        assert PASSWORD not in told
+
+
+@pytest.mark.parametrize(("wrong", "why"), WRONG, ids=WRONG_IDS)
+async def test_without_the_right_credentials_run_waits_and_says_so(
+    broker_with_login: Secured, simulator: Simulator, wrong: dict[str, str], why: str
+) -> None:
+    """Not ready, as long as it takes: a broker may be set right, too. A stop ends it with 0: nothing was open."""
+    pipe = Pipe(broker_with_login.kafka, simulator)
+    async with pipe.process(**broker_with_login.login | wrong) as service:
+        await service.until_reasons(["kafka"])
+        async with asyncio.timeout(20):
+            while not any(line["event"] == "waiting for Kafka" for line in service.log):
+                await asyncio.sleep(0.05)
+        assert await service.stop() == 0
+    [waiting] = [line for line in service.log if line["event"] == "waiting for Kafka"]
+    assert waiting["problem"].endswith("check kafka.bootstrap_servers and kafka.security")
+    assert any(why in line["event"] for line in service.log)
