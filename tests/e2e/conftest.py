@@ -12,6 +12,7 @@ from consumer.sandbox.broker import EmbeddedBroker
 from consumer.sandbox.simulator import Simulator
 from tests.e2e.pipe import Broker, Pipe
 from tests.support.apache import ApacheKafka
+from tests.support.logs import restored
 
 T = TypeVar("T", bound="EmbeddedBroker | ApacheKafka")
 
@@ -39,6 +40,13 @@ def apache_broker() -> Iterator[Broker]:
     """Apache Kafka, for promises that rest on what the embedded broker lacks."""
     with for_all_tests(ApacheKafka()) as apache:
         yield apache
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """Commands in this process leave nothing behind."""
+    with restored():
+        yield
 
 
 @pytest.fixture
