@@ -5,6 +5,7 @@
     ├─ RejectedError      one event that can never be delivered; it is dead-lettered
     ├─ UnreachableError   Pendo gave no answer; the request is tried again
     └─ BrokerError        Kafka gave no answer, or refused; what was asked is tried again
+       └─ UnjoinableError   the group does not take us; somebody must change something, here or there
 
 Foreign exceptions are translated into these where they arise, once, `from` their cause.
 """
@@ -57,6 +58,10 @@ class UnreachableError(ConsumerError):
 
 class BrokerError(ConsumerError):
     """Kafka gave no answer in time, or refused."""
+
+
+class UnjoinableError(BrokerError):
+    """The group does not take us as we are: a right, an id, a session timeout."""
 
 
 class UnansweredError(ConsumerError):

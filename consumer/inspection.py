@@ -66,7 +66,7 @@ async def _kafka(settings: Settings, options: Mapping[str, Any], cluster: Cluste
     try:
         topics = await cluster.topics()
     except BrokerError as error:
-        yield Finding(ok=False, subject="kafka", message=f"{error}; check kafka.bootstrap_servers and kafka.security")
+        yield Finding(ok=False, subject="kafka", message=str(error))
         return
     yield Finding(ok=True, subject="kafka", message="connected")
     for topic in settings.kafka.topics:

@@ -26,7 +26,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "check",
         help="validate configuration and mapping; --connect also asks Kafka and Pendo",
         description="Validate the configuration and the mapping file. Nothing is read from the topic, nothing is sent.",
-        epilog="Ends with 0, or with 78 when something must be fixed.",
+        epilog="Example: pendo-consumer check --connect --config consumer.yaml. Ends with 0, or with 78 when something "
+        "must be fixed.",
     )
     add_config_option(parser)
     parser.add_argument("--connect", action="store_true", help="also ask Kafka and Pendo whether they take it")

@@ -12,7 +12,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="watch events go from Kafka to a simulated Pendo, and count them",
         description="Start a broker, a simulated Pendo and the service on this machine, send real Segment events "
         "through, and print where each of them ended. Needs the extra [sandbox].",
-        epilog="Ends with 0 only if every event is accounted for.",
+        epilog="Example: pendo-consumer demo --events 20000 --faults. Ends with 0 only if every event is accounted "
+        "for, else with 1.",
     )
     parser.add_argument("--events", metavar="N", type=_positive, default=5000, help="how many (default 5000)")
     parser.add_argument("--faults", action="store_true", help="let Pendo fail, be slow, be down, and refuse some")

@@ -30,8 +30,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "dlq",
         help="the dead-letter topic: list, show, export, replay",
         description="Look into the dead-letter topic, and send what lies there again. Only `replay` changes anything.",
-        epilog="Begin with `pendo-consumer dlq list --group-by case`; then `dlq show` its example, and "
-        "`dlq export --reason invalid_id | pendo-consumer map` for what would become of them now, and "
+        epilog="Example: pendo-consumer dlq list --group-by case. Then `dlq show` the example of a case, "
+        "`dlq export --reason invalid_id | pendo-consumer map` for what would become of such letters now, and "
         "`dlq replay --reason invalid_id` to send them.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -53,6 +53,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="Example: pendo-consumer dlq show segment-events-dead-letter-0@17. Ends with 0, or 1: no such letter.",
     )
     showing.add_argument("letter", metavar="LETTER", help="TOPIC-PARTITION@OFFSET, as `list` prints it")
+    showing.add_argument("--json", action="store_true", help="print it as one JSON object on one line")
     add_config_option(showing)
     showing.set_defaults(execute=_show)
     exporting = commands.add_parser(
@@ -60,7 +61,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="the events as JSON lines, which `map` takes",
         description="Print the events of letters, one JSON value a line, as `map` and `test` take them. They hold "
         "personal data.",
-        epilog="Example: pendo-consumer dlq export --reason invalid_traits | pendo-consumer map. Ends with 0.",
+        epilog="Example: pendo-consumer dlq export --reason refused | pendo-consumer map. Ends with 0.",
     )
     add_filters(exporting)
     exporting.set_defaults(execute=_export)
@@ -104,7 +105,7 @@ def _show(args: argparse.Namespace) -> int:
     for filed in _read(settings, partition.topic, (partition, offset)):
         event = event_of(filed, envelope)
         letter = shown(filed, event, envelope, lambda value: explain(value, envelope, router, describe))
-        print(json.dumps(letter, indent=2, ensure_ascii=False))
+        print(json.dumps(letter, indent=None if args.json else 2, ensure_ascii=False))
         return 0
     print(f"{args.letter}: there is no such letter; it may have expired", file=sys.stderr)
     return EXIT_NONE

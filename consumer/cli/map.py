@@ -30,7 +30,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "map",
         help="show what would become of events, sending nothing",
         description="Show what would become of each event, as one JSON object a line. Sends nothing, needs no key.",
-        epilog="Ends with 0, or with 1 if a line is not JSON at all.",
+        epilog="Example: pendo-consumer map --explain events.jsonl. Ends with 0, or with 1 if a line is not JSON at "
+        "all.",
     )
     add_config_option(parser)
     how = parser.add_mutually_exclusive_group()

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final
 
 from consumer.cli.configuration import add_config_option
@@ -28,7 +29,7 @@ class Answer:
 
     Attributes:
         url: The pod's.
-        status: HTTP's; 0 when there was no answer.
+        status: HTTP's; 0 when there was no answer, or none of a pod.
         body: Its JSON.
     """
 
@@ -83,20 +84,26 @@ def partitions_of(urls: Iterable[str]) -> Iterator[Answer]:
 
 
 def _ask(url: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
-    request = urllib.request.Request(url + path, data=body, headers=headers)  # noqa: S310 - the scheme was checked
     try:
+        request = urllib.request.Request(url + path, data=body, headers=headers)  # noqa: S310 - the scheme was checked
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - likewise
-            return Answer(url, response.status, _json(response.read()))
+            return _answer(url, response.status, response.read())
     except urllib.error.HTTPError as error:
-        return Answer(url, error.code, _json(error.read()))
-    except (urllib.error.URLError, OSError, ValueError) as error:
+        return _answer(url, error.code, error.read())
+    except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         return Answer(url, 0, {"message": f"no answer: {reason}"})
 
 
-def _json(body: bytes) -> dict[str, Any]:
-    found = json.loads(body)
-    return found if isinstance(found, dict) else {"message": "this is no pod: its answer is no object"}
+def _answer(url: str, status: int, body: bytes) -> Answer:
+    """What a pod says; a proxy or another server says what it likes, with 200 or without."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return Answer(url, status, found)
+    return Answer(url, 0, {"message": f"this is no pod: its answer is no JSON object (status {status})"})
 
 
 def report(answers: Iterable[Answer], *, as_json: bool) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -52,8 +53,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _rate(text: str) -> float:
     rate = float(text)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError("a rate is more than 0")
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError("a rate is a number and more than 0")
     return rate
 
 

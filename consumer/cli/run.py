@@ -15,8 +15,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "run",
         help="deliver events from Kafka to Pendo until stopped",
         description="Deliver events from Kafka to Pendo. SIGTERM or Ctrl-C drains, commits and leaves the group.",
-        epilog="Ends with 0 when all that was not settled was released, 1 if a commit was not confirmed, "
-        "78 when the configuration cannot be used.",
+        epilog="Example: pendo-consumer run --config consumer.yaml. Ends with 0 when all that was not settled was "
+        "released, 1 if a commit was not confirmed, 78 when the configuration cannot be used.",
     )
     add_config_option(parser)
     parser.set_defaults(execute=_execute)

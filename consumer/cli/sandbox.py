@@ -12,7 +12,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="the same without an end, to play with",
         description="Start a broker, a simulated Pendo, the service and Segment traffic on this machine, and print "
         "where to look. Needs the extra [sandbox].",
-        epilog="Ctrl-C ends all of it, with 0.",
+        epilog="Example: pendo-consumer sandbox --rate 200. Ctrl-C ends all of it. Ends with 0 then, with 1 when a "
+        "part of it fails.",
     )
     parser.add_argument("--rate", metavar="N", type=_positive, default=50.0, help="events a second (default 50)")
     parser.set_defaults(execute=_execute)

@@ -23,6 +23,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="print the JSON schema of the configuration, or the fields that events carry",
         description="Print the JSON schema of the configuration file: every key, its default and what it means; or "
         "which traits and properties events carry.",
+        epilog="Example: pendo-consumer schema --observed --sample 1000. Ends with 0; with 1 when --sample cannot be "
+        "read.",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--mapping", action="store_true", help="of the mapping file instead")
@@ -41,6 +43,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _execute(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if args.observed:
         return print_observed(args, parser)
+    if args.file is not None or args.sample is not None:
+        parser.error("FILE and --sample go with --observed")
     print(json.dumps(mapping_schema() if args.mapping else configuration_schema(), indent=2))
     return 0
 

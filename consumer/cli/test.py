@@ -25,7 +25,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="run mapping tests: events with what is expected of them",
         description="Run mapping tests. Each case has a name, an event, and expect: any part of what `map` prints for "
         "it. Sends nothing, needs no key.",
-        epilog="Ends with 0, or with 1 if a case failed or there was none.",
+        epilog="Example: pendo-consumer test --junit results.xml config/mapping-tests.yaml. Ends with 0, or with 1 if "
+        "a case failed or there was none.",
     )
     add_config_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a case: name, file, line, failures")

@@ -9,13 +9,13 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def since(text: str) -> int:
-    """Milliseconds since the epoch.
+    """Milliseconds since the epoch; what lies before it is the epoch, as Kafka knows no earlier time.
 
     Raises:
         ValueError: It is no time.
     """
     ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if ago:
-        return int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
+        return max(0, int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000))
     moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))

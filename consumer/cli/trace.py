@@ -41,9 +41,10 @@ def _execute(args: argparse.Namespace) -> int:
     from consumer.traces import trace  # noqa: PLC0415  # other commands need no client of Kafka
 
     settings = load_configuration(args).settings
+    key = reading_key(settings) if args.pendo else None
     rows = asyncio.run(trace(settings, args.id, since_ms=args.since, read_to=_read_to(args)))
-    if args.pendo:
-        _ask_pendo(settings, rows, args.since)
+    if key is not None:
+        _ask_pendo(settings, key, rows, args.since)
     for row in rows:
         print(json.dumps(row) if args.json else _line(row))
     if not rows:
@@ -51,13 +52,13 @@ def _execute(args: argparse.Namespace) -> int:
     return 0 if rows else EXIT_UNKNOWN
 
 
-def _ask_pendo(settings: Settings, rows: list[dict[str, Any]], since_ms: int | None) -> None:
+def _ask_pendo(settings: Settings, key: str, rows: list[dict[str, Any]], since_ms: int | None) -> None:
     """Give each event that wrote fields `pendo`: by field that no newer event wrote, whether it is held."""
     from consumer.verification import held_of  # noqa: PLC0415
 
     writing = [row for row in rows if row["outcome"] == "delivered" and row["type"] in {"identify", "group"}]
     lanes = {lane for row in writing for lane in row["lanes"]}
-    held = asyncio.run(held_of(settings, reading_key(settings), lanes, since_ms=since_ms))
+    held = asyncio.run(held_of(settings, key, lanes, since_ms=since_ms))
     for row in writing:
         fields: dict[str, str] = {}
         for lane in row["lanes"]:

@@ -22,7 +22,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
             name,
             help=does.partition(";")[0],
             description=f"{does[0].upper()}{does[1:]}. For a whole group set delivery.paused in the file. {needs}",
-            epilog=f"Example: pendo-consumer {name} --url http://pod-0:8080 --url http://pod-1:8080. "
+            epilog=f"Example: pendo-consumer {name} --url http://pod-0:8080. Pods are named one by one. "
             "Ends with 0 when one pod did it, else with 1.",
         )
         add_url_option(parser)

@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from consumer.errors import BrokerError
 from consumer.kafka.records import Partition
 from consumer.kafka.starting import start
+from consumer.kafka.trouble import told
 
 QUESTION_TIMEOUT_S: Final = 10.0
 """Longer than a leader election usually takes, shorter than anybody wants to wait for a probe."""
@@ -117,4 +118,4 @@ class Cluster:
             raise
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            raise BrokerError(f"Kafka was asked for {what}: {error.__class__.__name__}") from error
+            raise BrokerError(f"Kafka was asked for {what}: {told(error)}") from error

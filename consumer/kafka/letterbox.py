@@ -22,6 +22,7 @@ from consumer.kafka.dead_letter import DeadLetter, Extent
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import position
 from consumer.kafka.starting import start
+from consumer.kafka.trouble import told
 from consumer.log import get_logger
 from consumer.outcomes import EventType, Outcome, Reason
 
@@ -160,7 +161,7 @@ class Letterbox:
             await start(producer.start())
         except (KafkaError, OSError) as error:
             await producer.stop()
-            raise BrokerError(f"cannot connect: {error.__class__.__name__}") from error
+            raise BrokerError(f"cannot connect: {told(error)}") from error
         except asyncio.CancelledError:
             await producer.stop()
             raise
@@ -171,7 +172,7 @@ class Letterbox:
             failed = await self._publish_batch(self._next_batch())
             if failed is not None:
                 await self.close(PUBLISH_TIMEOUT_MS / 1000)
-                raise BrokerError(f"publishing: {failed.__class__.__name__}") from failed
+                raise BrokerError(f"publishing: {told(failed)}") from failed
         self._arrived.clear()
         self._empty.set()
 

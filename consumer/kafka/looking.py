@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from consumer.errors import BrokerError
 from consumer.kafka.records import Partition
+from consumer.kafka.trouble import told
 
 TIMEOUT_S: Final = 15.0
 IDLE_TIMEOUT_MS: Final = 1000
@@ -70,6 +71,6 @@ async def _reader(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]
             await reader.start()
             yield reader
     except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerError(f"the logs cannot be looked at: {error.__class__.__name__}") from error
+        raise BrokerError(f"the logs cannot be looked at: {told(error)}") from error
     finally:
         await asyncio.wait([asyncio.create_task(reader.stop(), name="stop looking")], timeout=TIMEOUT_S)

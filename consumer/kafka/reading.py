@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from consumer.errors import BrokerError
 from consumer.kafka.records import Partition, Record
 from consumer.kafka.starting import start
+from consumer.kafka.trouble import told
 
 CONNECT_TIMEOUT_S: Final = 15.0
 POLL_MS: Final = 500
@@ -110,7 +111,7 @@ def _translated(topic: str) -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerError(f"topic {topic} cannot be read: {error.__class__.__name__}") from error
+        raise BrokerError(f"topic {topic} cannot be read: {told(error)}") from error
 
 
 async def _stand(

@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from consumer.errors import BrokerError
 from consumer.kafka.records import Record
+from consumer.kafka.trouble import told
 
 SAMPLE_RECORDS: Final = 500
 """Enough to see a share of some percent."""
@@ -31,7 +32,7 @@ async def newest_records(options: Mapping[str, Any], topic: str, count: int = SA
             there = await _go_back(consumer, topic, count)
         return await _read(consumer, count) if there else []
     except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerError(f"topic {topic} cannot be read: {error.__class__.__name__}") from error
+        raise BrokerError(f"topic {topic} cannot be read: {told(error)}") from error
     finally:
         await asyncio.wait([asyncio.create_task(consumer.stop(), name="stop sampling")], timeout=CONNECT_TIMEOUT_S)
 

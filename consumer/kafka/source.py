@@ -14,13 +14,14 @@ from aiokafka.errors import KafkaError, OffsetMetadataTooLargeError
 from aiokafka.structs import TopicPartition
 
 from consumer.config.settings import KafkaSettings
-from consumer.errors import BrokerError
+from consumer.errors import BrokerError, UnjoinableError
 from consumer.kafka import gathering
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.offset_map import without_runs
 from consumer.kafka.options import consumer_options
 from consumer.kafka.records import Partition, Record
 from consumer.kafka.starting import start
+from consumer.kafka.trouble import UNJOINABLE, told
 from consumer.log import get_logger
 
 log = get_logger(__name__)
@@ -142,7 +143,7 @@ class Source:
             await start(consumer.start())
         except (KafkaError, OSError) as error:
             await _stop(consumer, COMMIT_TIMEOUT_S)
-            raise BrokerError(f"cannot connect: {error.__class__.__name__}") from error
+            raise BrokerError(f"cannot connect: {told(error)}") from error
         except asyncio.CancelledError:
             # A stop before it had begun: nobody else knows of this client.
             await _stop(consumer, COMMIT_TIMEOUT_S)
@@ -165,8 +166,10 @@ class Source:
             timeout_ms = NAMED_POLL_TIMEOUT_MS if partitions else POLL_TIMEOUT_MS
             named = [TopicPartition(*partition) for partition in partitions]
             batches = await self._client.getmany(*named, timeout_ms=timeout_ms, max_records=max_records)
+        except UNJOINABLE as error:
+            raise UnjoinableError(f"polling: {told(error)}") from error
         except KafkaError as error:
-            raise BrokerError(f"polling: {error.__class__.__name__}") from error
+            raise BrokerError(f"polling: {told(error)}") from error
         if self._gathering is not None:
             self._gathering.came(self._client, batches.values(), self._partition_bytes)
         return {Partition(*tp): records for tp, records in batches.items()}
@@ -180,7 +183,7 @@ class Source:
         try:
             self._client.seek(TopicPartition(*partition), offset)
         except KafkaError as error:
-            raise BrokerError(f"a seek in {partition}: {error.__class__.__name__}") from error
+            raise BrokerError(f"a seek in {partition}: {told(error)}") from error
 
     async def commit(self, positions: Mapping[Partition, tuple[int, str]]) -> None:
         """Commit offsets with their metadata; without it when the broker finds it too large.
@@ -270,7 +273,7 @@ class Source:
             async with asyncio.timeout(timeout_s):
                 return await answer
         except (KafkaError, OSError, TimeoutError) as error:
-            raise BrokerError(f"{what}: {error.__class__.__name__}") from error
+            raise BrokerError(f"{what}: {told(error)}") from error
 
 
 def _whole(metadata: str, _: int) -> str:

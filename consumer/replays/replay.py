@@ -156,6 +156,9 @@ class Replay:
             if any(outcome is Outcome.DEAD_LETTERED for outcome, _ in self.ends) and self._pipeline.routes.flooded:
                 self.stopped_by = "nearly all were refused again"
                 break
+            if self._pipeline.polling.unjoinable:
+                self.stopped_by = self._pipeline.polling.problem or ""
+                break
             await asyncio.sleep(CHECK_S)
         await self._let_go()
 

@@ -9,7 +9,7 @@ from time import monotonic, time
 from typing import Final, Protocol
 
 from consumer.delivery.tally import Tally
-from consumer.errors import BrokerError
+from consumer.errors import BrokerError, UnjoinableError
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition, Record
 from consumer.log import get_logger
@@ -62,6 +62,7 @@ class Polling:
     Attributes:
         started: Whether the group has been joined once.
         problem: Why reading fails at present, be it of one partition; None when it does not.
+        unjoinable: Whether it is the group that does not take us.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Polling:
     ) -> None:
         self.started = False
         self.problem: str | None = None
+        self.unjoinable = False
         self._reader = reader
         self._partitions = partitions
         self._admission = admission
@@ -109,10 +111,12 @@ class Polling:
                 await self._turn()
             except BrokerError as error:
                 self.problem = str(error)
+                self.unjoinable = isinstance(error, UnjoinableError)
                 log.warning("reading from Kafka failed; trying again", problem=self.problem)
                 await asyncio.sleep(RETRY_DELAY_S)
             else:
                 self.problem = self._partitions.problem
+                self.unjoinable = False
                 # Only a turn that went well: a client whose inner task has died fails every poll for good.
                 self._turned_s = monotonic()
 

@@ -1,14 +1,13 @@
 """Commands run in this process, in a directory and an environment of their own."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from consumer.cli import main
+from tests.support.logs import restored
 
 Run = Callable[..., int]
 
@@ -19,13 +18,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("PENDO_CONSUMER_")]:
         monkeypatch.delenv(name)
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield tmp_path
-    root.handlers, root.level = handlers, level
-    for name in ("aiokafka", "aiokafka.conn", "aiohttp", "asyncio"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
-    structlog.reset_defaults()
+    with restored():
+        yield tmp_path
 
 
 @pytest.fixture

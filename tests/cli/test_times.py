@@ -19,6 +19,12 @@ def test_an_iso_time(text: str) -> None:
     assert since(text) == 1_768_901_400_000
 
 
+@pytest.mark.parametrize("text", ["999999d", "1969-07-20T20:17:00Z", "0001-01-01"])
+def test_before_the_epoch_is_the_epoch(text: str) -> None:
+    """Kafka's client refuses a negative time."""
+    assert since(text) == 0
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "5", "5w", "-5m", "1e3s"])
 def test_what_is_no_time(text: str) -> None:
     """A usage error of the command."""

@@ -12,12 +12,13 @@ from consumer.sandbox.broker import EmbeddedBroker
 from consumer.sandbox.simulator import Simulator
 from tests.e2e.pipe import Broker, Pipe
 from tests.support.apache import ApacheKafka
+from tests.support.logs import restored
 
 T = TypeVar("T", bound="EmbeddedBroker | ApacheKafka")
 
 
 @contextmanager
-def running_for_all(broker: T) -> Iterator[T]:
+def for_all_tests(broker: T) -> Iterator[T]:
     """On a loop of its own: an async fixture would end with each test, since the loops of tests have a factory."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(broker.__aenter__())
@@ -30,15 +31,22 @@ def running_for_all(broker: T) -> Iterator[T]:
 @pytest.fixture(scope="session", params=["tansu", pytest.param("apache", marks=pytest.mark.apache)])
 def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A broker for all tests of a process; each test has topics of its own."""
-    with running_for_all(EmbeddedBroker() if request.param == "tansu" else ApacheKafka()) as broker:
+    with for_all_tests(EmbeddedBroker() if request.param == "tansu" else ApacheKafka()) as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
 def apache_broker() -> Iterator[Broker]:
     """Apache Kafka, for promises that rest on what the embedded broker lacks."""
-    with running_for_all(ApacheKafka()) as apache:
+    with for_all_tests(ApacheKafka()) as apache:
         yield apache
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """Commands in this process leave nothing behind."""
+    with restored():
+        yield
 
 
 @pytest.fixture

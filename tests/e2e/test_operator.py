@@ -58,6 +58,7 @@ async def test_what_blocks_a_partition_is_told_and_skipped(
         metrics = await service.until_settled(21)
         await service.until(lambda m: m.sum("lag_records") == 0)
         assert metrics.sum("events_settled_total", outcome="dead_lettered", reason="operator") == 1
+        assert await command(pipe, service, monkeypatch, "skip", f"{pipe.topic}-0@0") == 1, "it is not open any more"
         assert (await service.metrics()).sum("operator_acts_total", act="skip", result="done") == 1
     [letter] = await pipe.dead_letters()
     headers = {name: value.decode() for name, value in letter.headers}

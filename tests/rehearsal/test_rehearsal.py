@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import running_for_all
+from tests.e2e.conftest import for_all_tests
 from tests.e2e.pipe import Broker
 from tests.rehearsal.incidents import INCIDENTS, Incident
 from tests.rehearsal.run import play
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.apache, pytest.mark.timeout(150)]
 @pytest.fixture(scope="session")
 def apache() -> Iterator[Broker]:
     """One for all incidents of a process."""
-    with running_for_all(ApacheKafka()) as broker:
+    with for_all_tests(ApacheKafka()) as broker:
         yield broker
 
 

@@ -11,7 +11,7 @@ from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import Hold
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
-from consumer.errors import BrokerError
+from consumer.errors import BrokerError, UnjoinableError
 from consumer.kafka.dead_letter import DeadLetter
 from consumer.kafka.offset_map import OffsetMap
 from consumer.kafka.progress import Progress
@@ -80,6 +80,7 @@ class Kafka:
 
     def __init__(self) -> None:
         self.fail = False
+        self.unjoinable = False
         self.away: set[Partition] = set()
         self.joinable = asyncio.Event()
         self.joinable.set()
@@ -118,6 +119,8 @@ class Kafka:
         """As `Source.poll` on a full prefetch buffer: it answers without ever yielding."""
         self.polls.append(max_records)
         self.named.append(set(partitions))
+        if self.unjoinable:
+            raise UnjoinableError("polling: no right")
         if self.fail:
             raise BrokerError("polling: no coordinator")
         batches: dict[Partition, Sequence[Record]] = {
@@ -274,6 +277,21 @@ async def test_a_poll_that_fails_for_ever_is_told_and_counts_as_idle_until_one_s
         bench.kafka.fail = False
         await _until(lambda: bench.polling.problem is None and bench.polling.idle_s() < idle_s)
         assert bench.engine.open
+
+
+async def test_a_group_that_does_not_take_us_is_told_from_a_failure_until_it_does() -> None:
+    """Somebody who waits, as for a replay, need not wait for what does not heal by itself."""
+    bench = Bench()
+    bench.kafka.unjoinable = True
+    async with bench.running():
+        await _until(lambda: bench.polling.unjoinable)
+        assert bench.polling.problem == "polling: no right"
+        bench.kafka.unjoinable, bench.kafka.fail = False, True
+        await _until(lambda: bench.polling.problem == "polling: no coordinator")
+        assert not bench.polling.unjoinable
+        bench.kafka.fail = False
+        await _until(lambda: bench.polling.problem is None)
+        assert not bench.polling.unjoinable
 
 
 async def test_a_partition_without_a_leader_is_told_and_the_others_are_read_meanwhile(
