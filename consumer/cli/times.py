@@ -1,4 +1,4 @@
-"""Times on a command line: an ISO time, or so long ago."""
+"""Times on a command line: an ISO time, or so long ago; and told again."""
 
 import re
 import time
@@ -17,5 +17,10 @@ def since(text: str) -> int:
     ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if ago:
         return max(0, int((time.time() - int(ago[1]) * _UNITS_S[ago[2]]) * 1000))
-    moment = datetime.fromisoformat(text)
-    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+    at = datetime.fromisoformat(text)
+    return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+def moment(at_ms: int) -> str:
+    """A time as people read it, to the second."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from consumer.cli.configuration import add_config_option, load_configuration
-from consumer.cli.times import since
+from consumer.cli.times import moment, since
 from consumer.config.settings import Settings
 from consumer.errors import ConfigError
 
@@ -56,7 +56,9 @@ def reading_key(settings: Settings) -> str:
     """
     key = settings.pendo.integration_key
     if key is None:
-        raise ConfigError(["pendo.integration_key: needed to read from Pendo; one that only reads is enough"])
+        variable = "PENDO_CONSUMER_PENDO__INTEGRATION_KEY"
+        needed = "pendo.integration_key: needed to read from Pendo, and one that only reads is enough"
+        raise ConfigError([f"{needed}; set {variable}, or {variable}_FILE to a file's name"])
     return key.get_secret_value()
 
 
@@ -69,7 +71,7 @@ def _execute(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(verified)))
     else:
-        _print(verified)
+        _print(verified, args.since, args.until)
     return EXIT_DIFFERS if verified.rows else 0
 
 
@@ -79,11 +81,15 @@ def _as_json(verified: "Verified") -> dict[str, object]:
     return counts | {"fields": held, "share": verified.share, "differences": verified.rows}
 
 
-def _print(verified: "Verified") -> None:
+def _print(verified: "Verified", since_ms: int, until_ms: int) -> None:
     for row in verified.rows:
         print(f"{row['kind']} {row['id']}  {row['field']}  {row['held']}  sent by {row['position']}")
     if verified.share is None:
-        print("nothing was delivered in that time that writes fields", file=sys.stderr)
+        span = f"between {moment(since_ms)} and {moment(until_ms)}"
+        print(
+            f"nothing that writes fields was delivered {span}; for what came later give a later --until",
+            file=sys.stderr,
+        )
         return
     unknown = f"; {verified.unknown:,} of them Pendo does not know" if verified.unknown else ""
     print(

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from yarl import URL
 
-from consumer.errors import UnansweredError
+from consumer.errors import UnansweredError, UnreachableError
 from consumer.pendo.client import Client
 from consumer.pendo.endpoints import KEY_HEADER, Endpoints, Kind
 
@@ -27,16 +27,20 @@ async def read_back(client: Client, endpoints: Endpoints, key: str, kind: Kind, 
         UnreachableError: No answer came.
         UnansweredError: Pendo refuses, or its answer is no such thing.
     """
-    status, body = await client.get(URL(endpoints.entity_url(kind, id_), encoded=True), {KEY_HEADER: key})
+    try:
+        status, body = await client.get(URL(endpoints.entity_url(kind, id_), encoded=True), {KEY_HEADER: key})
+    except UnreachableError as error:
+        what = f"Pendo cannot be reached ({error}): check pendo.region, pendo.api_url, proxy and firewall"
+        raise UnreachableError(error.kind, what) from None
     if status == HTTPStatus.NOT_FOUND:
         return None
     if status != HTTPStatus.OK:
-        raise UnansweredError(f"status {status}; a key is valid in its region only")
+        raise UnansweredError(f"Pendo answered {status}: is pendo.integration_key right, and of this pendo.region?")
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         answer = None
     groups = answer.get("metadata") if isinstance(answer, dict) else None
     if not isinstance(groups, dict):
-        raise UnansweredError("the answer is no visitor or account")
+        raise UnansweredError("Pendo's answer is no visitor or account")
     return {name: fields for name, fields in groups.items() if isinstance(fields, dict)}

@@ -42,10 +42,13 @@ def _addresses(stage: Stage) -> str:
             f"Kafka             {stage.bootstrap}",
             f"The page          {stage.service_url}/",
             f"Service           {stage.service_url}/metrics  /readyz  /livez",
+            f"Service's log     {stage.log_path}",
             f"What Pendo holds  {stage.pendo_url}/_sim/state  /_sim/counts  /_sim/log",
             f'Make it fail      curl -X POST {stage.pendo_url}/_sim/faults -d \'{{"rate": 0.5, "answer": 500}}\'',
             f"Make it well      curl -X DELETE {stage.pendo_url}/_sim/faults",
-            f"Service's log     {stage.log_path}",
+            "In another shell, so that commands ask this service, its token and key included:",
+            f"                  . {stage.environment_path}",
+            f"                  pendo-consumer lag --url {stage.service_url}",
             "Ctrl-C ends all of it.",
         ]
     )

@@ -12,6 +12,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from shlex import quote
 from typing import Final, Self
 
 import aiohttp
@@ -28,6 +29,8 @@ _SESSION_TIMEOUT_S: Final = "6"
 
 _API_KEY: Final = "sandbox-api-key"
 _TRACK_EVENT_SECRET: Final = "sandbox-track-event-secret"  # noqa: S105 - of the sandbox
+_INTEGRATION_KEY: Final = "sandbox-integration-key"
+_ADMIN_TOKEN: Final = "sandbox-admin-token"  # noqa: S105 - likewise
 
 # A second for the simulator; for the service its own deadline of 25 s and a little more.
 _SIMULATOR_END_S: Final = 1.0
@@ -50,6 +53,7 @@ class Stage:
         pendo_url: The simulator's base URL.
         service_url: The service's.
         log_path: Where the service logs.
+        environment_path: The service's settings, for a shell that reads them: commands then ask this stage.
     """
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
@@ -61,6 +65,7 @@ class Stage:
         self.pendo_url = ""
         self.service_url = ""
         self.log_path = Path()
+        self.environment_path = Path()
 
     async def __aenter__(self) -> Self:
         """Set up broker, topics, simulator and service.
@@ -75,6 +80,7 @@ class Stage:
             await broker.create_topics([DEAD_LETTER_TOPIC])
             folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="pendo-consumer-"))
             self.log_path = Path(folder) / "service.log"
+            self.environment_path = Path(folder) / "environment.sh"
             await self._start_simulator(exits)
             await self._start_service(exits)
             self._exits = exits.pop_all()
@@ -100,7 +106,8 @@ class Stage:
         return await end_child(self._service, _SERVICE_END_S)
 
     async def _start_simulator(self, exits: AsyncExitStack) -> None:
-        credentials = ("--api-key", _API_KEY, "--track-event-secret", _TRACK_EVENT_SECRET)
+        keys = {"api-key": _API_KEY, "track-event-secret": _TRACK_EVENT_SECRET, "integration-key": _INTEGRATION_KEY}
+        credentials = (word for name, key in keys.items() for word in (f"--{name}", key))
         command = (sys.executable, "-m", "consumer.sandbox.simulator", *credentials)
         process = await start_child(*command, output=PIPE)
         exits.push_async_callback(end_child, process, _SIMULATOR_END_S)
@@ -112,9 +119,11 @@ class Stage:
     async def _start_service(self, exits: AsyncExitStack) -> None:
         port = free_port()
         self.service_url = f"http://127.0.0.1:{port}"
+        settings = self._service_settings(port)
+        self.environment_path.write_text("".join(f"export {name}={quote(settings[name])}\n" for name in settings))
         with self.log_path.open("wb") as output:
             process = await start_child(
-                sys.executable, "-m", "consumer", "run", output=output, env=self._environment(port)
+                sys.executable, "-m", "consumer", "run", output=output, env=_environment(settings)
             )
         self._service = process
         exits.push_async_callback(end_child, process, _SERVICE_END_S)
@@ -133,9 +142,7 @@ class Stage:
         except aiohttp.ClientConnectionError:
             return False
 
-    def _environment(self, port: int) -> dict[str, str]:
-        """Return the service's environment: ours, without settings meant for another service."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENDO_CONSUMER_")}
+    def _service_settings(self, port: int) -> dict[str, str]:
         settings = {
             "KAFKA__BOOTSTRAP_SERVERS": self.bootstrap,
             "KAFKA__TOPICS": TOPIC,
@@ -145,11 +152,19 @@ class Stage:
             "PENDO__API_URL": self.pendo_url,
             "PENDO__API_KEY": _API_KEY,
             "PENDO__TRACK_EVENT_SECRET": _TRACK_EVENT_SECRET,
+            "PENDO__INTEGRATION_KEY": _INTEGRATION_KEY,
             "HTTP__HOST": "127.0.0.1",
             "HTTP__PORT": str(port),
-        } | self._settings
-        ours = {f"PENDO_CONSUMER_{name}": value for name, value in settings.items()}
-        return inherited | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | ours
+            "HTTP__ADMIN_TOKEN": _ADMIN_TOKEN,
+        }
+        settings.update(self._settings)
+        return {f"PENDO_CONSUMER_{name}": value for name, value in settings.items()}
 
     def _log_tail(self) -> str:
         return self.log_path.read_text(errors="replace")[-_LOG_TAIL_CHARS:]
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    """Return the service's environment: ours, without settings meant for another service."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENDO_CONSUMER_")}
+    return inherited | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | settings

@@ -44,6 +44,8 @@ async def test_what_pendo_lost_is_found(
     }
     status, [told] = await command("verify")
     assert (status, told["share"]) == (0, None), "what came just now may not show yet"
+    assert await asyncio.to_thread(execute, ["verify", "--since", "1h"]) == 0
+    assert "for what came later give a later --until" in capsys.readouterr().err
     status, rows = await command("trace", "u3", "--pendo")
     assert status == 0
     assert [row["pendo"] for row in rows] == [{}, {"plan": "differs", "seats": "holds"}]
@@ -56,4 +58,22 @@ async def test_without_a_key_that_reads_it_says_so(
     for name, value in pipe.environ().items():
         monkeypatch.setenv(name, value)
     assert await asyncio.to_thread(execute, ["verify"]) == 78
-    assert "pendo.integration_key" in capsys.readouterr().err
+    assert "set PENDO_CONSUMER_PENDO__INTEGRATION_KEY" in capsys.readouterr().err
+
+
+async def test_a_pendo_that_does_not_answer_is_named_with_what_to_look_at(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not by the name of a class alone; a key that is refused likewise."""
+    environ = pipe.environ(pendo__integration_key="wrong", pendo__api_url=pipe.simulator.url)
+    async with pipe.service() as service:
+        await pipe.produce([identify("u1", plan="pro")])
+        await service.until_settled(1)
+        await service.until(lambda m: m.sum("lag_records") == 0)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert await asyncio.to_thread(execute, ["verify", "--until", "0s"]) == 1
+    assert "is pendo.integration_key right" in capsys.readouterr().err
+    monkeypatch.setenv("PENDO_CONSUMER_PENDO__API_URL", "http://127.0.0.1:1")
+    assert await asyncio.to_thread(execute, ["verify", "--until", "0s"]) == 1
+    assert "Pendo cannot be reached (ClientConnectorError): check pendo.region" in capsys.readouterr().err

@@ -59,6 +59,20 @@ async def test_a_service_that_is_stopped_ends_with_0() -> None:
             stage.check()
 
 
+async def test_commands_ask_the_sandbox_once_a_shell_has_read_its_settings() -> None:
+    """As the runbook's drill shows it: with the token, and with a key that reads back."""
+    async with Stage() as stage:
+        pod = f"{sys.executable} -m consumer pause --url {stage.service_url}"
+        check = f"{sys.executable} -m consumer check --connect"
+        shell = await asyncio.create_subprocess_shell(
+            f". {stage.environment_path} && {check} && {pod}", stdout=asyncio.subprocess.PIPE
+        )
+        printed, _ = await shell.communicate()
+    assert shell.returncode == 0, printed.decode()
+    assert b"ok: pendo integration key" in printed
+    assert b"paused" in printed
+
+
 async def test_ctrl_c_ends_the_sandbox_and_all_its_children() -> None:
     command = [sys.executable, "-m", "consumer", "sandbox", "--rate", "20"]
     sandbox = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
