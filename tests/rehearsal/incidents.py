@@ -112,7 +112,7 @@ async def refused_by_pendo(stage: Stage) -> None:
         await stage.produce(events(400))
         cause = Cause(
             page="Pendo refuses most of what is sent",
-            lag="most events are refused: look into the dead-letter topic",
+            lag="most events are refused: `dlq list --group-by case --reason refused` says why",
             log="most events are refused: delivery is stopped but for probes, the events stay in Kafka. "
             "Look into the dead-letter topic for the reason",
             metric=("gate_state", {"route": "segmentio"}, 3),
