@@ -154,7 +154,7 @@ class Web:
         refusal = self._token.refusal(request.headers.get("Authorization", ""))
         if refusal:
             self._api.unauthorized(name)
-            why = "no http.admin_token is configured" if refusal == 403 else "the admin token is missing or wrong"  # noqa: PLR2004
+            why = "this pod has no http.admin_token" if refusal == 403 else "the admin token is missing or wrong"  # noqa: PLR2004
             return _json(refusal, {"message": why})
         try:
             answer = act(_asked(await request.read()), _who(request))

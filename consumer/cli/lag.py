@@ -83,7 +83,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _blocked(by: dict[str, Any] | None) -> str:
     if by is None:
         return "-"
-    tried = f", {by['attempts']} attempts, last {by['status']}" if by["attempts"] else ""
+    attempts = "1 attempt" if by["attempts"] == 1 else f"{by['attempts']} attempts"
+    tried = f", {attempts}, last {by['status']}" if by["attempts"] else ""
     front = f" behind {by['front']}" if by["behind"] else ""
     return f"{by['position']} waits for {by['waits_for']}{front}{tried}: {by['remedy']}"
 

@@ -66,7 +66,8 @@ def stalled(view: Json) -> Words | None:
             kept(view, f"nothing goes by {route}"),
             (
                 f"Replace `{SECRETS.get(route, 'the secret')}`: is it the right one, and of this `pendo.region`?",
-                "Its file is read again within 5 seconds, and tried at once: no restart is needed.",
+                "From a file of its own it is read again within 5 seconds, and tried at once. Set otherwise: restart.",
+                "If it is Pendo that has to change: one request a minute at most is tried, and it goes on by itself.",
             ),
         )
     return Words(
@@ -92,7 +93,8 @@ def flood(view: Json) -> Words | None:
         (
             "Look at the newest dead letters below: the field and the reason say what changed at the source.",
             "Mend the source or add a rule to the mapping, and see with `map` what it would send.",
-            "It goes on by itself as soon as what is tried is taken; then `dlq replay` sends what was refused.",
+            "It goes on by itself as soon as what is tried is taken.",
+            "Then send what had been refused: `pendo-consumer dlq replay --reason refused`.",
         ),
     )
 

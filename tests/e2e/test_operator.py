@@ -106,4 +106,4 @@ async def test_without_a_token_in_the_configuration_nobody_may(
     """403, and why."""
     async with pipe.service() as service:
         assert await command(pipe, service, monkeypatch, "pause") == 1
-    assert "no http.admin_token is configured" in capsys.readouterr().err
+    assert "this pod has no http.admin_token" in capsys.readouterr().err

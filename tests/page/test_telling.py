@@ -107,6 +107,18 @@ def test_a_rebalance_is_no_news() -> None:
     assert words.headline == "Everything Pendo should have is on its way"
 
 
+def test_a_wrong_credential_says_when_a_restart_is_needed() -> None:
+    """A file is read again; what the environment or the configuration says is not."""
+    words = told(stalled("segmentio", "credentials"))
+    assert "`pendo.api_key`" in words.steps[0]
+    assert "restart" in words.steps[1]
+
+
+def test_after_a_flood_the_whole_command_is_said() -> None:
+    """Without a reason it would send letters again that were always wrong."""
+    assert "`pendo-consumer dlq replay --reason refused`" in told(states.flood()).steps[-1]
+
+
 def test_a_wrong_credential_is_told_before_an_outage_of_another_route() -> None:
     """The one has to be mended, the other mends itself."""
     stall = stalled("track", "credentials")
