@@ -169,7 +169,9 @@ def _print_table(rows: list[dict[str, Any]], *, by_case: bool) -> None:
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     total = sum(row["count"] for row in rows) if by_case else len(rows)
-    print(f"{total:,} letters" + (f" in {len(rows)} cases" if by_case else ""), file=sys.stderr)
+    print(
+        f"{total:,} letter{'' if total == 1 else 's'}" + (f" in {len(rows)} cases" if by_case else ""), file=sys.stderr
+    )
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

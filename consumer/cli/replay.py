@@ -93,13 +93,16 @@ def _missing(letters: list[str], plan: "Plan") -> list[str]:
 
 
 def _agreed(count: int) -> bool:
-    print(f"Send {count:,} letters to Pendo again? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(
+        f"Send {count:,} letter{'' if count == 1 else 's'} to Pendo again? [y/N] ", end="", file=sys.stderr, flush=True
+    )
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _tell_plan(plan: "Plan", *, as_json: bool) -> None:
     """How many go, and what is left out with its reason; in JSON a line each for the latter."""
-    print(f"{len(plan.all()):,} letters to send again", file=sys.stderr)
+    count = len(plan.all())
+    print(f"{count:,} letter{'' if count == 1 else 's'} to send again", file=sys.stderr)
     for refusal, count in plan.reasons_left().most_common():
         print(f"{count:,} not sent: {refusal}", file=sys.stderr)
     if as_json:

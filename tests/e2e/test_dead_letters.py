@@ -46,7 +46,7 @@ async def test_letters_are_listed_grouped_shown_and_exported(
     assert await command(pipe, monkeypatch, "list", "--id", "u9") == 0
     out = capsys.readouterr()
     assert f"{pipe.topic}-0@3" in out.out
-    assert out.err.endswith("1 letters\n")
+    assert out.err.endswith("1 letter\n")
     [nested] = [row for row in rows if row["messageId"] == "m-9"]
     assert await command(pipe, monkeypatch, "show", nested["letter"]) == 0
     text = capsys.readouterr().out
