@@ -119,6 +119,8 @@ async def test_a_person_sees_what_happens_and_pauses_it(pipe: Pipe) -> None:
         await until(looking, "#headline", "Pendo refuses most of what is sent since ")
         await until(looking, "#cases", "refused, 400 · track")
         rules.remove(refusal)
-        await until(looking, "#headline", "Pendo has everything it should have", 40)
+        # For a minute it is not to be overlooked what was refused before the flood was known.
+        await until(looking, "#headline", " became dead letters", 40)
+        await until(looking, "#steps", "dlq replay")
         assert "unaccounted" in await looking.text("table.numbers")
         assert [each for each in looking.complaints if "401" not in each] == []
