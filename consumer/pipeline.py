@@ -60,7 +60,7 @@ class Pipeline:
         letterbox: Where dead letters go.
         partitions: Those that are ours.
         admission: From records to deliveries.
-        commits, lag, polling: The worker's parts.
+        commits, lag, polling, pulse: The worker's parts.
     """
 
     def __init__(

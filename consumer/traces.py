@@ -15,7 +15,7 @@ from consumer.kafka.filed import Filed, letters_in
 from consumer.kafka.reading import records_in
 from consumer.kafka.records import Partition, Record, position
 from consumer.kafka.security import client_options
-from consumer.letters import ids_of
+from consumer.letters import event_of, ids_of
 from consumer.mapping.assembly import router_of
 from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.router import Router
@@ -95,10 +95,7 @@ async def _letters(options: Mapping[str, Any], settings: Settings, id_: str) -> 
     async for filed in letters_in(options, settings.dead_letter.topic):
         if not filed.is_ours:
             continue
-        elements = decode(filed.value, settings.segment.envelope_keys).elements
-        place = filed.index or 0
-        event = elements[place] if place < len(elements) else None
-        if id_ in ids_of(filed, event if isinstance(event, Event) else None):
+        if id_ in ids_of(filed, event_of(filed, settings.segment.envelope_keys)):
             found[filed.position, filed.index] = filed
     return found
 

@@ -106,8 +106,8 @@ def _tell_plan(plan: "Plan", *, as_json: bool) -> None:
     for refusal, count in plan.reasons_left().most_common():
         print(f"{count:,} not sent: {refusal}", file=sys.stderr)
     if as_json:
-        for letter, refusal in plan.left.items():
-            print(json.dumps({"letter": letter, "sent": False, "why": refusal.name.lower(), "message": refusal.value}))
+        for row in plan.left_to_json():
+            print(json.dumps(row))
 
 
 def _dry_run(settings: Settings, plan: "Plan", *, as_json: bool) -> None:
@@ -186,16 +186,7 @@ def _nothing(planned: "Planned", outcome: Outcome, reason: Reason) -> None:
 
 
 def _print_end(planned: "Planned", outcome: Outcome, reason: Reason) -> None:
-    row = {
-        "letter": planned.letter,
-        "sent": True,
-        "position": planned.origin,
-        "type": planned.type,
-        "messageId": planned.message_id,
-        "outcome": outcome.value,
-        "reason": reason.value,
-    }
-    print(json.dumps(row), flush=True)
+    print(json.dumps(planned.to_json(outcome.value, reason.value)), flush=True)
 
 
 def _tell_ends(ends: Counter[tuple[Outcome, Reason]]) -> None:

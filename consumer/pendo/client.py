@@ -97,7 +97,7 @@ class Client:
         return answer_of(verdict_of(status, answer_headers, answer), answer), status
 
     async def get(self, url: URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Ask; used by `check --connect` alone.
+        """Ask, once; for commands, not for the way of an event.
 
         Raises:
             UnreachableError: No answer came, or not all of it.

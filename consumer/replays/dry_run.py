@@ -29,12 +29,7 @@ async def dry_run(settings: Settings, plan: Plan) -> list[dict[str, Any]]:
     async with AsyncExitStack() as stack:
         newer = Newer(plan.router, memory, plan, send=lambda _: None)
         await newer.open(stack, client_options(settings.kafka), settings.kafka.topics)
-    sent = [_row(planned, memory) for planned in plan.all()]
-    left = [
-        {"letter": letter, "sent": False, "why": refusal.name.lower(), "message": refusal.value}
-        for letter, refusal in plan.left.items()
-    ]
-    return sent + left
+    return [_row(planned, memory) for planned in plan.all()] + plan.left_to_json()
 
 
 def _row(planned: Planned, memory: Memory) -> dict[str, Any]:
@@ -47,16 +42,7 @@ def _row(planned: Planned, memory: Memory) -> dict[str, Any]:
             without = _missing(planned.request, judged)
         else:
             outcome, reason = Outcome.SUPPRESSED.value, Reason(judged).value
-    return {
-        "letter": planned.letter,
-        "sent": True,
-        "position": planned.origin,
-        "type": planned.type,
-        "messageId": planned.message_id,
-        "outcome": outcome,
-        "reason": reason,
-        "without": without,
-    }
+    return planned.to_json(outcome, reason) | {"without": without}
 
 
 def _missing(before: Request, after: Request) -> list[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from consumer.kafka.committed import Committed
 from consumer.kafka.filed import Filed
@@ -68,6 +68,18 @@ class Planned:
     reason: str
     request: Request | None
     key: str | None
+
+    def to_json(self, outcome: str, reason: str) -> dict[str, Any]:
+        """The letter with its end, as scripts read it."""
+        return {
+            "letter": self.letter,
+            "sent": True,
+            "position": self.origin,
+            "type": self.type,
+            "messageId": self.message_id,
+            "outcome": outcome,
+            "reason": reason,
+        }
 
 
 @dataclass(slots=True)
@@ -172,6 +184,13 @@ class Plan:
                 if planned.key is not None and (ends is None or not ends.first <= origin < ends.end):
                     del offsets[offset]
                     self.left[planned.letter] = Refusal.EXPIRED
+
+    def left_to_json(self) -> list[dict[str, Any]]:
+        """The letters that are not sent, each with why, as scripts read it."""
+        return [
+            {"letter": letter, "sent": False, "why": refusal.name.lower(), "message": refusal.value}
+            for letter, refusal in self.left.items()
+        ]
 
     def reasons_left(self) -> Counter[Refusal]:
         """How many are left, by why."""

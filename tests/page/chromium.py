@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+from tests.support.tools import missing
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
@@ -21,11 +22,7 @@ def chromium() -> str | None:
 def require_chromium() -> str:
     """Where one is; skips the test without one, but fails in CI, where nothing is skipped."""
     found = chromium()
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium: install the package `chromium`")
-        pytest.skip("no Chromium")
-    return found
+    return found or missing("no Chromium is on the PATH: install the package `chromium`")
 
 
 @asynccontextmanager

@@ -1,9 +1,17 @@
-"""Programs that a test needs and that are no Python packages: in CI each is there, elsewhere its test is skipped."""
+"""What a test needs and no Python package brings: in CI all of it is there, elsewhere its test is skipped."""
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test that needs what is not there, or in CI fail it; `reason` says what to do."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def tool(name: str, package: str) -> str:
@@ -15,7 +23,4 @@ def tool(name: str, package: str) -> str:
     """
     if found := shutil.which(name):
         return found
-    reason = f"{name} is not on the PATH: install {package}"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    missing(f"{name} is not on the PATH: install {package}")

@@ -14,6 +14,7 @@ from consumer.delivery.tally import Tally
 from consumer.errors import BrokerError
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
+from consumer.replays.readmission import LEFT
 from consumer.worker.lag import GONE_AFTER, KAFKA_CHECK_S, PROGRESS_CHECK_S, Lag
 from consumer.worker.partitions import Partitions
 from consumer.worker.standstill import BLOCKED_AFTER_S, STUCK_AFTER_S
@@ -338,6 +339,16 @@ async def test_blocked_seconds_tell_how_long_the_oldest_open_record_has_been_so(
         bench.partitions.owned[P0].finish(0)
         await asyncio.sleep(2 * PROGRESS_CHECK_S)
         assert bench.shown(metrics.BLOCKED_SECONDS)[0] <= 2 * PROGRESS_CHECK_S
+
+
+@virtually
+async def test_a_letter_that_is_not_sent_again_blocks_nothing() -> None:
+    """It stays open for good; nobody is to be told that it holds the commit."""
+    bench = Bench()
+    async with bench.asking():
+        bench.partitions.owned[P0].start(0, LEFT)
+        await asyncio.sleep(60)
+        assert bench.shown(metrics.BLOCKED_SECONDS)[0] == 0
 
 
 def test_a_record_that_stays_the_oldest_open_one_for_long_leaves_one_line_with_its_position(
