@@ -97,6 +97,7 @@ class Pipeline:
             call_timeout_s=settings.delivery.metadata_timeout_s,
             ca_file=settings.pendo.ca_file,
             proxy=settings.pendo.proxy,
+            transport=settings.pendo.transport,
         )
         self.targets = Targets(self._client, settings.pendo, routes_in_use(settings.routes))
         self._lease = Lease(settings.kafka.session_timeout_s)

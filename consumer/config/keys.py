@@ -3,7 +3,6 @@
 The settings' classes come in; names go out. It knows no value.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from consumer.config.settings import TAKES_EFFECT, Settings
+from consumer.config.settings import Settings
 
 PREFIX: Final = "PENDO_CONSUMER_"
 FILE_SUFFIX: Final = "_FILE"
@@ -50,12 +49,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing when no known name is near."""
     best = get_close_matches(name, list(known), n=1)
     return f"; did you mean {best[0]}?" if best else ""
-
-
-def awaited(key: str) -> str | None:
-    """What a key's effect comes with, if not with this version."""
-    match = re.match(rf"{TAKES_EFFECT} ([^:,;]+)", _FIELDS[key].description or "")
-    return match[1] if match else None
 
 
 def value_of(settings: Settings, key: str) -> object:

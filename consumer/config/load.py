@@ -4,10 +4,10 @@ The environment goes before the file. Each problem is one line: where, which key
 ever quotes a value, because it may be a secret.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from consumer.config.checks import misfits
 from consumer.config.environment import read_environment
 from consumer.config.found import Found, Origin, Problem
-from consumer.config.keys import SECRETS, SECTIONS, awaited, default_of, value_of
+from consumer.config.keys import SECRETS, SECTIONS, value_of
 from consumer.config.settings import Settings
 from consumer.config.validation import validate
 from consumer.config.yaml_file import read_yaml
@@ -78,7 +78,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     return Loaded(
         settings=settings,
         secret_files=in_environment.secret_files,
-        warnings=(*in_environment.warnings, *_without_effect(settings, values, origins)),
+        warnings=tuple(in_environment.warnings),
         source=path,
         environ=environ,
     )
@@ -93,9 +93,3 @@ def _misfits(settings: Settings, broken: set[str]) -> dict[str, str]:
 def _refuse(problems: list[Problem]) -> None:
     if problems:
         raise ConfigError([str(problem) for problem in sorted(problems, key=lambda problem: problem.origin)])
-
-
-def _without_effect(settings: Settings, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> Iterator[str]:
-    for key in values:
-        if (feature := awaited(key)) and value_of(settings, key) != default_of(key):
-            yield f"{origins[key]}: {key}: has no effect yet, it comes with {feature}"

@@ -2,7 +2,7 @@
 
 Frozen values, one class a section; parts of the service are handed the section that they need. Where values come from
 is in `load`, what one value may be in `values`, which values fit together in `checks`. The text below a key is its
-description in the JSON schema. A key whose text says "Takes effect with" is accepted, and warned about, until then.
+description in the JSON schema.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from consumer.config import values as v
 from consumer.outcomes import EventType
 
-TAKES_EFFECT: Final = "Takes effect with"
 CREDENTIALS: Final[Mapping[str, str]] = {
     "segmentio": "api_key",
     "track": "track_event_secret",
@@ -117,7 +116,7 @@ class PendoSettings(_Section):
     proxy: v.Proxy | None = None
     """Proxy's URL; without it the environment's HTTPS_PROXY and NO_PROXY count."""
     transport: Literal["auto", "session"] = "auto"
-    """Takes effect with the lean transport: auto is the leanest that the settings allow, session always aiohttp's."""
+    """The leanest that the settings allow (a proxy needs the session), or always aiohttp's session."""
     api_key: v.Secret | None = None
     """Pendo's API key (Settings, Subscription or App settings); needed by the route segmentio."""
     track_event_secret: v.Secret | None = None

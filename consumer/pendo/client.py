@@ -1,34 +1,30 @@
 """The client: one POST to Pendo, one verdict.
 
 Bytes go in; a verdict and the status for the metric come out, or an `UnreachableError`. It knows neither lanes nor
-retries. Redirects are never followed (they turn a POST into a GET that answers 200), bodies are always read, so that
-connections can be used again, and the URL of the Segment endpoint is never logged: it carries the key.
+retries. Which transport serves a URL is decided here, once. The URL of the Segment endpoint is never logged: it carries
+the key.
 """
 
 import ssl
 from collections.abc import Mapping
-from io import BytesIO
-from typing import Final, Self
-from urllib.request import getproxies, proxy_bypass
+from typing import Final, Literal, Self
 
-import aiohttp
-from aiohttp import hdrs
 from yarl import URL
 
-from consumer.errors import ConfigError, UnreachableError
+from consumer.errors import ConfigError
 from consumer.pendo.calls import Answer, Form, answer_of
 from consumer.pendo.endpoints import Kind
+from consumer.pendo.lean.transport import LeanTransport
+from consumer.pendo.session import ProxyChoice, SessionTransport
 from consumer.pendo.verdicts import Verdict, verdict_of
+from consumer.pendo.waist import Channel
 
-MAX_BODY_BYTES: Final = 1024 * 1024
-"""More than any answer that we understand; the rest is not read, and its connection is closed."""
-MAX_RAW_BODY_BYTES: Final = 1024 * 1024
-KEEPALIVE_S: Final = 10.0
-"""Below what servers and load balancers use: a POST on a connection that they just closed has an unknown end."""
+GET: Final = "GET"
+POST: Final = "POST"
 
 
 class Client:
-    """One session to Pendo for all routes; use it as an async context manager."""
+    """The connections to Pendo for all routes; use it as an async context manager."""
 
     def __init__(
         self,
@@ -37,50 +33,42 @@ class Client:
         call_timeout_s: float | None = None,
         ca_file: str | None = None,
         proxy: str | None = None,
+        transport: Literal["auto", "session"] = "auto",
     ) -> None:
-        """Prepare a session.
+        """Prepare both transports; nothing is connected yet.
 
         Args:
             timeout_s: For a whole request.
             call_timeout_s: For one that carries many ids; without it as for any other.
             ca_file: PEM file of a private CA, beside the system's.
             proxy: URL of a proxy; without it `HTTPS_PROXY` and `NO_PROXY` count.
+            transport: The leanest that a URL allows, or always the session.
 
         Raises:
             ConfigError: The CA file cannot be used.
         """
-        self._tls = _tls(ca_file)
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._call_timeout = aiohttp.ClientTimeout(total=call_timeout_s or timeout_s)
+        tls = _tls(ca_file)
         self._proxies = ProxyChoice(proxy)
-        self._session: aiohttp.ClientSession | None = None
+        self._call_timeout_s = call_timeout_s
+        self._session = SessionTransport(tls=tls, timeout_s=timeout_s, proxies=self._proxies)
+        self._lean = LeanTransport(tls=tls, timeout_s=timeout_s) if transport == "auto" else None
 
     async def __aenter__(self) -> Self:
         """Open the session, in the running loop."""
-        self._session = aiohttp.ClientSession(
-            # The engine holds a slot before it asks: a second limit in here would only add to the request's timeout.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=self._tls),
-            timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        await self._session.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the session and its connections."""
-        if self._session is not None:
-            await self._session.close()
+        """Close all connections."""
+        if self._lean is not None:
+            self._lean.close()
+        await self._session.__aexit__()
 
-    async def post(self, url: URL, headers: Mapping[str, str], body: bytes) -> tuple[Verdict, int]:
-        """Send one request.
-
-        Returns:
-            The verdict and the HTTP status.
-
-        Raises:
-            UnreachableError: No answer came, or not all of it.
-        """
-        status, answer_headers, answer = await self._exchange(hdrs.METH_POST, url, headers, body)
-        return verdict_of(status, answer_headers, answer), status
+    def channel(self, url: URL, headers: Mapping[str, str]) -> Channel:
+        """The way to a URL of one event a request: lean, but through a proxy or where the settings want the session."""
+        if self._lean is not None and self._proxies.of(url) is None:
+            return self._lean.channel(url, headers)
+        return self._session.channel(url, headers)
 
     async def call(self, url: URL, headers: Mapping[str, str], body: bytes) -> tuple[Answer, int]:
         """Send a request that carries many ids.
@@ -91,10 +79,8 @@ class Client:
         Raises:
             UnreachableError: No answer came, or not all of it.
         """
-        status, answer_headers, answer = await self._exchange(
-            hdrs.METH_POST, url, headers, body, timeout=self._call_timeout
-        )
-        return answer_of(verdict_of(status, answer_headers, answer), answer), status
+        response = await self._session.exchange(POST, url, headers, body, self._call_timeout_s)
+        return answer_of(verdict_of(*response), response.body), response.status
 
     async def get(self, url: URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Ask, once; for commands, not for the way of an event.
@@ -102,61 +88,34 @@ class Client:
         Raises:
             UnreachableError: No answer came, or not all of it.
         """
-        status, _, answer = await self._exchange(hdrs.METH_GET, url, headers, None)
-        return status, answer
-
-    async def _exchange(
-        self,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - the session's own
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        assert self._session is not None  # noqa: S101  # a programming error, not a condition
-        # aiohttp writes large bytes in one piece, and warns of it; a file it writes in chunks.
-        data = BytesIO(body) if body is not None and len(body) > MAX_RAW_BODY_BYTES else body
-        try:
-            # Not as a context manager, which costs as much as reading the body: that leaves nothing to be closed.
-            response = await self._session.request(
-                method,
-                url,
-                data=data,
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxies.of(url),
-                timeout=timeout or self._timeout,
-            )
-            return response.status, response.headers, await _bounded_body(response)
-        except TimeoutError:
-            raise UnreachableError("timeout", "no answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            # Without its cause, whose text may quote the URL, and with it the key.
-            raise UnreachableError("connection", error.__class__.__name__) from None
+        response = await self._session.exchange(GET, url, headers)
+        return response.status, response.body
 
 
 class Target:
-    """One route's URL and headers, behind which a changed credential can be put while requests are on their way.
+    """One route's URL and headers, behind which a changed credential can be put while requests are on their way."""
 
-    Attributes:
-        url: Carries the key on the Segment endpoint: never log it.
-    """
-
-    __slots__ = ("_client", "_headers", "url")
+    __slots__ = ("_channel", "_client")
 
     def __init__(self, client: Client, url: str, headers: Mapping[str, str]) -> None:
         self._client = client
-        self._headers = headers
-        self.url = URL(url, encoded=True)
+        self._channel = client.channel(URL(url, encoded=True), headers)
 
     def move_to(self, url: str, headers: Mapping[str, str]) -> None:
         """Send what follows there, with these headers."""
-        self.url = URL(url, encoded=True)
-        self._headers = headers
+        self._channel = self._client.channel(URL(url, encoded=True), headers)
 
     async def post(self, body: bytes) -> tuple[Verdict, int]:
-        """Send one request; see `Client.post`."""
-        return await self._client.post(self.url, self._headers, body)
+        """Send one request.
+
+        Returns:
+            The verdict and the HTTP status.
+
+        Raises:
+            UnreachableError: No answer came, or not all of it.
+        """
+        status, headers, answer = await self._channel.post(body)
+        return verdict_of(status, headers, answer), status
 
 
 class CallTarget:
@@ -184,51 +143,9 @@ class CallTarget:
         return await self._client.call(self.urls[kind], self._headers, body)
 
 
-class ProxyChoice:
-    """Which proxy a URL goes through: the configured one, else what the environment says, asked once a URL.
-
-    aiohttp's own `trust_env` reads the environment anew for every request.
-    """
-
-    __slots__ = ("_configured", "_known")
-
-    def __init__(self, configured: str | None) -> None:
-        self._configured = configured
-        self._known: dict[URL, str | None] = {}
-
-    def of(self, url: URL) -> str | None:
-        """The proxy's URL; None to connect directly."""
-        if self._configured is not None:
-            return self._configured
-        if url not in self._known:
-            bypassed = url.host is not None and proxy_bypass(f"{url.host}:{url.port}")
-            self._known[url] = None if bypassed else _with_scheme(getproxies().get(url.scheme))
-        return self._known[url]
-
-
-def _with_scheme(proxy: str | None) -> str | None:
-    """The environment may name a proxy by host and port alone."""
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
-
-
-async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
-    """The body, or its first part; either way the response is done with, its connection free or closed."""
-    length = response.headers.get(hdrs.CONTENT_LENGTH, "")
-    # A compressed body's length says nothing of what it unpacks to.
-    if length.isdecimal() and int(length) <= MAX_BODY_BYTES and hdrs.CONTENT_ENCODING not in response.headers:
-        return await response.read()
-    body = bytearray()
-    async with response:
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                response.close()
-                break
-    return bytes(body)
-
-
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)

@@ -150,16 +150,17 @@ def test_the_configuration_decides(
     run: Run, capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Routes, anonymous visitors, the envelope; the file may be named by the environment. Warnings go elsewhere."""
-    (directory / "c.yaml").write_text(
-        "routes: {track: off}\nsegment: {anonymous: visitor, envelope_path: a.b}\npendo: {transport: session}\n"
-    )
+    (directory / "c.yaml").write_text("routes: {track: off}\nsegment: {anonymous: visitor, envelope_path: a.b}\n")
     monkeypatch.setenv("PENDO_CONSUMER_CONFIG", "c.yaml")
+    monkeypatch.setenv("PENDO_CONSUMER_ROUTES", "off")
     page = {"type": "page", "anonymousId": "x", "name": "Home"}
     (directory / "events.jsonl").write_text("\n".join(json.dumps({"a": {"b": event}}) for event in (TRACK, page)))
     assert run("map", "events.jsonl") == 0
     captured = capsys.readouterr()
     assert [json.loads(line)["lanes"] for line in captured.out.splitlines()] == [[], ["visitor:_PENDO_T_x"]]
-    assert captured.err == "warning: c.yaml:3: pendo.transport: has no effect yet, it comes with the lean transport\n"
+    assert captured.err == (
+        "warning: PENDO_CONSUMER_ROUTES: ignored, it names no key; did you mean PENDO_CONSUMER_ROUTES__PAGE?\n"
+    )
 
 
 @pytest.mark.parametrize("levels", [300, 1020])

@@ -224,14 +224,6 @@ def test_envelope_path_gives_its_steps(file: Path) -> None:
     assert Settings().segment.envelope_keys == ()
 
 
-def test_what_has_no_effect_yet_is_warned_about_when_it_was_changed(file: Path) -> None:
-    """A limit that limits nothing must not pass in silence; a default may."""
-    text = "delivery:\n  max_batch: 500\npendo:\n  metadata_group: agent\n  transport: session\n"
-    assert loaded(file, text).warnings == (
-        "consumer.yaml:5: pendo.transport: has no effect yet, it comes with the lean transport",
-    )
-
-
 def test_settings_are_frozen() -> None:
     """They are handed to every part of the service."""
     with pytest.raises(ValidationError):

@@ -806,7 +806,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     _m(
         "no-url-in-errors",
         "no error text quotes a URL, which carries the key",
-        "pendo/client.py",
+        "pendo/session.py",
         'raise UnreachableError("connection", error.__class__.__name__) from None',
         'raise UnreachableError("connection", str(error)) from error',
         "pendo/test_client.py",

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,8 @@ from aiohttp import web
 from yarl import URL
 
 from consumer.errors import ConfigError, UnreachableError
-from consumer.pendo.client import MAX_BODY_BYTES, Client, Target
+from consumer.pendo.client import Client, Target
+from consumer.pendo.session import MAX_BODY_BYTES
 from consumer.pendo.verdicts import MAX_RETRY_AFTER_S, Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
@@ -81,10 +83,27 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-async def post(base: str, *, timeout_s: float = 5.0, ca_file: str | None = None, proxy: str | None = None) -> Verdict:
+Transport = Literal["auto", "session"]
+TRANSPORTS: Final[tuple[Transport, ...]] = ("auto", "session")
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Each of them: what follows holds for both."""
+    return cast("Transport", request.param)
+
+
+async def post(
+    base: str,
+    *,
+    transport: Transport = "auto",
+    timeout_s: float = 5.0,
+    ca_file: str | None = None,
+    proxy: str | None = None,
+) -> Verdict:
     """One request by a client of its own."""
-    async with Client(timeout_s=timeout_s, ca_file=ca_file, proxy=proxy) as client:
-        verdict, _ = await client.post(URL(f"{base}/data/segmentio/{KEY}", encoded=True), {}, b"{}")
+    async with Client(timeout_s=timeout_s, ca_file=ca_file, proxy=proxy, transport=transport) as client:
+        verdict, _ = await Target(client, f"{base}/data/segmentio/{KEY}", {}).post(b"{}")
         return verdict
 
 
@@ -124,19 +143,19 @@ def told(verdict: Verdict) -> tuple[object, ...]:
     ],
 )
 async def test_an_answer_becomes_its_verdict_and_its_status(
-    status: int, headers: dict[str, str], body: str, expected: tuple[object, ...]
+    status: int, headers: dict[str, str], body: str, expected: tuple[object, ...], transport: Transport
 ) -> None:
     """Over a real connection; the table itself is tested beside the verdicts."""
 
     async def answer(_: web.BaseRequest) -> web.Response:
         return web.Response(status=status, headers=headers, body=body.encode())
 
-    async with serving(answer) as base, Client(timeout_s=5) as client:
-        verdict, seen = await client.post(URL(f"{base}/"), {}, b"{}")
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
+        verdict, seen = await Target(client, f"{base}/", {}).post(b"{}")
     assert (told(verdict), seen) == (expected, status)
 
 
-async def test_a_request_arrives_as_it_was_given() -> None:
+async def test_a_request_arrives_as_it_was_given(transport: Transport) -> None:
     """Method, path with its escapes, headers, body."""
     seen: list[object] = []
 
@@ -144,7 +163,7 @@ async def test_a_request_arrives_as_it_was_given() -> None:
         seen.extend((request.method, request.raw_path, request.headers["Content-Type"], await request.read()))
         return web.Response()
 
-    async with serving(answer) as base, Client(timeout_s=5) as client:
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         target = Target(client, f"{base}/data/segmentio/a%2Fb", {"Content-Type": "application/json"})
         verdict, status = await target.post(b'{"a":1}')
     assert seen == ["POST", "/data/segmentio/a%2Fb", "application/json", b'{"a":1}']
@@ -152,7 +171,7 @@ async def test_a_request_arrives_as_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_never_followed(status: int) -> None:
+async def test_a_redirect_is_never_followed(status: int, transport: Transport) -> None:
     """It would turn the POST into a GET, whose 200 would look like a delivery."""
     asked: list[str] = []
 
@@ -162,8 +181,8 @@ async def test_a_redirect_is_never_followed(status: int) -> None:
             return web.Response()
         return web.Response(status=status, headers={"Location": "/target"})
 
-    async with serving(answer) as base, Client(timeout_s=5) as client:
-        assert told((await client.post(URL(f"{base}/"), {}, b"{}"))[0]) == (Locked, Stall.ENDPOINT)
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
+        assert told((await Target(client, f"{base}/", {}).post(b"{}"))[0]) == (Locked, Stall.ENDPOINT)
         assert await client.get(URL(f"{base}/"), {}) == (status, b"")
     assert asked == ["/", "/"]
 
@@ -199,22 +218,22 @@ async def test_a_small_body_that_unpacks_to_a_huge_one_is_bounded_too() -> None:
     assert len(packed) < MAX_BODY_BYTES < len(body) < 4 * MAX_BODY_BYTES
 
 
-async def test_a_connection_is_used_again_whatever_was_answered() -> None:
+async def test_a_connection_is_used_again_whatever_was_answered(transport: Transport) -> None:
     """Since every body is read to its end."""
     peers = set()
 
     async def answer(request: web.BaseRequest) -> web.Response:
         assert request.transport is not None
         peers.add(request.transport.get_extra_info("peername"))
-        return web.Response(status=400, body=bytes(300_000))
+        return web.Response(status=400, body=bytes(60_000))
 
-    async with serving(answer) as base, Client(timeout_s=5) as client:
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         for _ in range(3):
-            await client.post(URL(f"{base}/"), {}, b"{}")
+            await Target(client, f"{base}/", {}).post(b"{}")
     assert len(peers) == 1
 
 
-async def test_no_limit_in_the_client_holds_back_what_the_gate_let_pass() -> None:
+async def test_no_limit_in_the_client_holds_back_what_the_gate_let_pass(transport: Transport) -> None:
     """A wait in here would only be taken from the request's own time; aiohttp's usual limit is 100."""
     arrived = 0
     all_there = asyncio.Event()
@@ -227,12 +246,12 @@ async def test_no_limit_in_the_client_holds_back_what_the_gate_let_pass() -> Non
         await all_there.wait()
         return web.Response()
 
-    async with serving(answer) as base, Client(timeout_s=5) as client:
-        answers = await asyncio.gather(*(client.post(URL(f"{base}/"), {}, b"{}") for _ in range(128)))
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
+        answers = await asyncio.gather(*(Target(client, f"{base}/", {}).post(b"{}") for _ in range(128)))
     assert {status for _, status in answers} == {200}
 
 
-async def test_cookies_are_not_kept() -> None:
+async def test_cookies_are_not_kept(transport: Transport) -> None:
     """Requests do not depend on each other."""
     cookies: list[str | None] = []
 
@@ -240,9 +259,9 @@ async def test_cookies_are_not_kept() -> None:
         cookies.append(request.headers.get("Cookie"))
         return web.Response(headers={"Set-Cookie": "a=b"})
 
-    async with serving(answer) as base, Client(timeout_s=5) as client:
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         for _ in range(2):
-            await client.post(URL(base.replace("127.0.0.1", "localhost")), {}, b"{}")
+            await Target(client, base.replace("127.0.0.1", "localhost"), {}).post(b"{}")
     assert cookies == [None, None]
 
 
@@ -250,14 +269,14 @@ async def test_cookies_are_not_kept() -> None:
     "retry_after",
     ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "9" * 400, "soon", "-1", "0"],
 )
-async def test_a_retry_after_that_makes_no_sense_is_no_error(retry_after: str) -> None:
+async def test_a_retry_after_that_makes_no_sense_is_no_error(retry_after: str, transport: Transport) -> None:
     """Whatever a server writes there, the event is tried again; an exception would end the sender."""
 
     async def busy(_: web.BaseRequest) -> web.Response:
         return web.Response(status=503, headers={"Retry-After": retry_after})
 
     async with serving(busy) as base:
-        verdict = await post(base)
+        verdict = await post(base, transport=transport)
     assert isinstance(verdict, Later)
     assert verdict.after_s in {None, MAX_RETRY_AFTER_S}
 
@@ -289,30 +308,30 @@ async def _garbage(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 
 
 @pytest.mark.parametrize("talk", [_silence, _half])
-async def test_no_answer_in_time_is_a_timeout(talk: Talk) -> None:
+async def test_no_answer_in_time_is_a_timeout(talk: Talk, transport: Transport) -> None:
     """Before the answer, or in the middle of it."""
     async with talking(talk) as base:
         with pytest.raises(UnreachableError) as caught:
-            await post(base, timeout_s=0.3)
+            await post(base, transport=transport, timeout_s=0.3)
     assert caught.value.kind == "timeout"
     assert_no_key_in(caught.value)
 
 
 @pytest.mark.parametrize("talk", [_hang_up, _cut, _reset, _garbage])
-async def test_a_broken_answer_is_a_connection_error(talk: Talk) -> None:
+async def test_a_broken_answer_is_a_connection_error(talk: Talk, transport: Transport) -> None:
     """A 200 whose body is cut off is no delivery: its end is unknown."""
     async with talking(talk) as base:
         with pytest.raises(UnreachableError) as caught:
-            await post(base)
+            await post(base, transport=transport)
     assert caught.value.kind == "connection"
     assert_no_key_in(caught.value)
 
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:{port}", "http://no-such-host.invalid", "http://a..b"])
-async def test_a_host_that_cannot_be_reached_is_a_connection_error(base: str) -> None:
+async def test_a_host_that_cannot_be_reached_is_a_connection_error(base: str, transport: Transport) -> None:
     """Nobody listens, no such name, no possible name."""
     with pytest.raises(UnreachableError) as caught:
-        await post(base.format(port=free_port()))
+        await post(base.format(port=free_port()), transport=transport)
     assert caught.value.kind == "connection"
     assert_no_key_in(caught.value)
 
@@ -359,24 +378,26 @@ async def _ok(_: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-async def test_a_private_ca_is_trusted_when_it_is_named_and_only_then(tls: ssl.SSLContext, ca_file: str) -> None:
+async def test_a_private_ca_is_trusted_when_it_is_named_and_only_then(
+    tls: ssl.SSLContext, ca_file: str, transport: Transport
+) -> None:
     """Without it the handshake fails: nothing is sent to a server that we cannot tell."""
     async with serving(_ok, tls) as base:
-        assert told(await post(base, ca_file=ca_file)) == (Accepted,)
+        assert told(await post(base, transport=transport, ca_file=ca_file)) == (Accepted,)
         with pytest.raises(UnreachableError) as caught:
-            await post(base)
+            await post(base, transport=transport)
     assert caught.value.kind == "connection"
     assert_no_key_in(caught.value)
 
 
 async def test_a_certificate_for_another_host_is_refused(
-    authority: trustme.CA, ca_file: str, tls: ssl.SSLContext
+    authority: trustme.CA, ca_file: str, tls: ssl.SSLContext, transport: Transport
 ) -> None:
     """Even one that the right CA signed."""
     authority.issue_cert("pendo.example").configure_cert(tls)
     async with serving(_ok, tls) as base:
         with pytest.raises(UnreachableError):
-            await post(base, ca_file=ca_file)
+            await post(base, transport=transport, ca_file=ca_file)
 
 
 @pytest.mark.parametrize("content", ["", "no certificate", None])
@@ -440,12 +461,14 @@ async def proxy() -> AsyncIterator[ForwardProxy]:
 
 
 async def test_a_configured_proxy_is_used_for_plain_http_and_for_tls(
-    proxy: ForwardProxy, tls: ssl.SSLContext, ca_file: str
+    proxy: ForwardProxy, tls: ssl.SSLContext, ca_file: str, transport: Transport
 ) -> None:
     """TLS goes through a tunnel, so the proxy does not see the key."""
     async with serving(_ok) as plain, serving(_ok, tls) as secure:
-        assert told(await post(plain, proxy=f"http://{proxy.address}")) == (Accepted,)
-        assert told(await post(secure, proxy=f"http://{proxy.address}", ca_file=ca_file)) == (Accepted,)
+        assert told(await post(plain, transport=transport, proxy=f"http://{proxy.address}")) == (Accepted,)
+        assert told(await post(secure, transport=transport, proxy=f"http://{proxy.address}", ca_file=ca_file)) == (
+            Accepted,
+        )
     assert proxy.asked == [f"POST {plain}/data/segmentio/{KEY}", f"CONNECT {secure.removeprefix('https://')}"]
 
 
@@ -462,35 +485,42 @@ async def test_a_configured_proxy_goes_before_the_environment(
 
 @pytest.mark.parametrize("scheme", ["http://", ""])
 async def test_the_environment_names_a_proxy_by_the_scheme_of_the_url(
-    proxy: ForwardProxy, tls: ssl.SSLContext, ca_file: str, monkeypatch: pytest.MonkeyPatch, scheme: str
+    proxy: ForwardProxy,
+    tls: ssl.SSLContext,
+    ca_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    transport: Transport,
 ) -> None:
     """As everywhere; a proxy may be named by host and port alone."""
     async with serving(_ok) as plain, serving(_ok, tls) as secure:
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}{proxy.address}")
-        assert told(await post(plain)) == (Accepted,)
+        assert told(await post(plain, transport=transport)) == (Accepted,)
         assert proxy.asked == []
-        assert told(await post(secure, ca_file=ca_file)) == (Accepted,)
+        assert told(await post(secure, transport=transport, ca_file=ca_file)) == (Accepted,)
         monkeypatch.setenv("HTTP_PROXY", f"{scheme}{proxy.address}")
-        assert told(await post(plain)) == (Accepted,)
+        assert told(await post(plain, transport=transport)) == (Accepted,)
     assert [asked.split()[0] for asked in proxy.asked] == ["CONNECT", "POST"]
 
 
 async def test_no_proxy_makes_an_exception_for_a_host_or_for_one_of_its_ports(
-    proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch
+    proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch, transport: Transport
 ) -> None:
     """Another host, or another port of it, goes through the proxy."""
     monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
     async with serving(_ok) as base, serving(_ok) as other:
         for exception in ("elsewhere.example,127.0.0.1", f"elsewhere.example,{URL(base).authority}", "*"):
             monkeypatch.setenv("NO_PROXY", exception)
-            assert told(await post(base)) == (Accepted,)
+            assert told(await post(base, transport=transport)) == (Accepted,)
         assert proxy.asked == []
         monkeypatch.setenv("NO_PROXY", f"elsewhere.example,{URL(base).authority}")
-        await post(other)
+        await post(other, transport=transport)
         assert len(proxy.asked) == 1
 
 
-async def test_a_proxy_that_is_away_or_refuses_is_a_connection_error(tls: ssl.SSLContext, ca_file: str) -> None:
+async def test_a_proxy_that_is_away_or_refuses_is_a_connection_error(
+    tls: ssl.SSLContext, ca_file: str, transport: Transport
+) -> None:
     """It is not Pendo that refuses: the event is tried again."""
 
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -499,15 +529,15 @@ async def test_a_proxy_that_is_away_or_refuses_is_a_connection_error(tls: ssl.SS
     async with serving(_ok, tls) as base, talking(refuse) as refusing:
         for proxy in (f"http://127.0.0.1:{free_port()}", refusing):
             with pytest.raises(UnreachableError) as caught:
-                await post(base, ca_file=ca_file, proxy=proxy)
+                await post(base, transport=transport, ca_file=ca_file, proxy=proxy)
             assert caught.value.kind == "connection"
             assert_no_key_in(caught.value)
 
 
-async def test_a_changed_key_is_used_from_the_next_request_on() -> None:
+async def test_a_changed_key_is_used_from_the_next_request_on(transport: Transport) -> None:
     """Without a new session, while others may be on their way."""
     body = b'{"type":"track","event":"e","userId":"u","messageId":"m","timestamp":"2026-01-01T00:00:00Z"}'
-    async with Simulator(api_key="new") as pendo, Client(timeout_s=5) as client:
+    async with Simulator(api_key="new") as pendo, Client(timeout_s=5, transport=transport) as client:
         target = Target(client, f"{pendo.url}/data/segmentio/old", {"Content-Type": "application/json"})
         assert told((await target.post(body))[0]) == (Locked, Stall.CREDENTIALS)
         target.move_to(f"{pendo.url}/data/segmentio/new", {"Content-Type": "application/json"})

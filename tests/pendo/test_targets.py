@@ -56,7 +56,7 @@ async def test_a_changed_credential_is_for_its_route_alone(route: Route) -> None
         assert await verdicts(wrong) == dict.fromkeys(BODIES, Accepted)
 
 
-def test_only_the_routes_in_use_have_a_target_and_a_credential() -> None:
+async def test_only_the_routes_in_use_have_a_target_and_a_credential() -> None:
     """Nobody is asked for a secret that nothing needs."""
     found = Targets(Client(timeout_s=5), PendoSettings(), [Route.TRACK])
     assert list(found.posts) == [Route.TRACK]

@@ -1,0 +1,223 @@
+"""One connection to a server: at most one request on its way, and the answer to it.
+
+Bytes come in as the loop has them, a `Response` goes out through a future, or an `UnreachableError`. What makes an
+answer whole is decided here; when it took too long, and who gets the connection next, is for the `pool`.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, Literal, Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from consumer.errors import UnreachableError
+from consumer.pendo.waist import Response
+
+MAX_ANSWER_BYTES: Final = 64 * 1024
+"""Of one answer, its head and framing included; verdicts need its beginning, the rest would only fill the memory."""
+_CONTENT_LENGTH: Final = "Content-Length"
+_TRANSFER_ENCODING: Final = "Transfer-Encoding"
+KEEP_ALIVE: Final = "Keep-Alive"
+_KEPT: Final[Mapping[bytes, str]] = {
+    name.lower().encode(): name
+    for name in ("Content-Type", "Retry-After", _CONTENT_LENGTH, _TRANSFER_ENCODING, KEEP_ALIVE)
+}
+"""What verdicts ask for, what tells where a body ends, and for how long the server keeps a connection."""
+_OK: Final = 200
+_SWITCHING_PROTOCOLS: Final = 101
+
+
+class Keeper(Protocol):
+    """Who has connections."""
+
+    def on_free(self, connection: "Connection", headers: Mapping[str, str]) -> None:
+        """The answer was read whole, and another request may follow it."""
+
+    def on_gone(self, connection: "Connection") -> None:
+        """Nothing can be sent on it any more."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection.
+
+    Attributes:
+        renew_at: When it is to be let go of between two requests; seconds of the loop's clock.
+        idle_until: How long it may stand idle; seconds of the loop's clock.
+        deadline: When what is on its way is too late; seconds of the loop's clock.
+    """
+
+    __slots__ = (
+        "_body",
+        "_head_complete",
+        "_headers",
+        "_keeper",
+        "_loop",
+        "_parser",
+        "_received",
+        "_response",
+        "_reusable",
+        "_transport",
+        "_waiter",
+        "deadline",
+        "idle_until",
+        "renew_at",
+    )
+
+    def __init__(self, keeper: Keeper, renew_at: float) -> None:
+        self.renew_at = renew_at
+        self.idle_until = 0.0
+        self.deadline = 0.0
+        self._keeper = keeper
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        self._waiter: asyncio.Future[Response] | None = None
+        self._received = 0
+        self._headers: dict[str, str] = {}
+        self._body = b""
+        self._head_complete = False
+        self._reusable = False
+        self._response: Response | None = None
+
+    def ask(self, request: bytes, deadline: float) -> asyncio.Future[Response]:
+        """Send a request, and wait for its answer; nothing else may be on its way."""
+        self.deadline = deadline
+        self._waiter = waiter = self._loop.create_future()
+        if self._transport is None:
+            self._fail("connection", "closed before the request was sent")
+        else:
+            self._transport.write(request)
+        return waiter
+
+    def give_up(self) -> None:
+        """The answer did not come in time, and may still come: nothing else may be sent here."""
+        self._fail("timeout", "no answer in time")
+
+    def close(self) -> None:
+        """End it in good order, with nothing on its way; else its request has no answer."""
+        if self._waiter is not None:
+            self._fail("connection", "closed")
+        elif self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.close()
+            self._keeper.on_gone(self)
+
+    def forget(self, waiter: asyncio.Future[Response]) -> None:
+        """Who asked does not wait any more: its answer, if there is none yet, must not be taken for another's."""
+        if waiter is self._waiter:
+            self._abort()
+
+    def _abort(self) -> None:
+        self._waiter = None
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.abort()
+        self._keeper.on_gone(self)
+
+    def _fail(self, kind: Literal["timeout", "connection"], why: str) -> None:
+        waiter = self._waiter
+        self._abort()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(UnreachableError(kind, why))
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is connected, and its handshake done."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It ended: where an answer says no length, that is how its body ends."""
+        if exc is None and self._waiter is not None and self._head_complete and not self._framed:
+            self._reusable = False
+            self._finish(Response(self._parsed.get_status_code(), self._headers, self._body))
+        else:
+            self._fail("connection", "closed before the answer was whole" if exc is None else exc.__class__.__name__)
+        # The parser holds our methods.
+        self._parser = None
+
+    def data_received(self, data: bytes) -> None:
+        """A part of the answer, or all of it; or what nobody has asked for."""
+        if self._waiter is None:
+            self._abort()
+            return
+        self._received += len(data)
+        try:
+            self._parsed.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            # What follows a whole answer is no part of it, but nothing may be sent after it.
+            self._reusable = False
+            if self._response is None:
+                self._fail("connection", "not an HTTP answer")
+                return
+        if self._response is not None:
+            self._finish(self._response)
+        elif self._received > MAX_ANSWER_BYTES:
+            self._cut()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """An answer begins: one too many, where there is one already."""
+        if self._response is not None:
+            self._reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of the head, or after the chunks; of several with one name the first counts."""
+        kept = _KEPT.get(name.lower())
+        if kept is not None and kept not in self._headers:
+            self._headers[kept] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """An answer is whole; an interim one is none."""
+        parser = self._parsed
+        status = parser.get_status_code()
+        if self._response is None and (status >= _OK or status == _SWITCHING_PROTOCOLS):
+            self._response = Response(status, self._headers, self._body)
+            # Only now does the parser know.
+            self._reusable = parser.should_keep_alive()
+        self._begin_anew()
+
+    @property
+    def _parsed(self) -> HttpResponseParser:
+        assert self._parser is not None  # noqa: S101  # nothing is received once it is lost
+        return self._parser
+
+    @property
+    def _framed(self) -> bool:
+        """Whether the head says where the body ends."""
+        return _CONTENT_LENGTH in self._headers or _TRANSFER_ENCODING in self._headers
+
+    def _begin_anew(self) -> None:
+        self._headers = {}
+        self._body = b""
+        self._head_complete = False
+
+    def _cut(self) -> None:
+        """More than any answer that we understand: its beginning counts, the rest is not read."""
+        if not self._head_complete:
+            self._fail("connection", "an endless head")
+            return
+        self._reusable = False
+        self._finish(Response(self._parsed.get_status_code(), self._headers, self._body))
+
+    def _finish(self, response: Response) -> None:
+        waiter, self._waiter = self._waiter, None
+        self._response = None
+        self._received = 0
+        if waiter is not None and not waiter.done():
+            waiter.set_result(response)
+        transport = self._transport
+        # An answer that came before the request was written whole leaves the rest of it in the way.
+        if self._reusable and transport is not None and not transport.get_write_buffer_size():
+            self._keeper.on_free(self, response.headers)
+        else:
+            self._abort()

@@ -1,0 +1,154 @@
+"""The connections to one origin: which is asked next, which has waited too long, which is let go of.
+
+The one used last is used next, so that those of a burst stand idle and go. All deadlines share one timer: it is set for
+the earliest, and looks at all of them when it fires, once in about as long as a request may take.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from math import inf
+from random import uniform
+from typing import Final
+
+from aiohappyeyeballs import start_connection
+
+from consumer.errors import UnreachableError
+from consumer.pendo.lean.addresses import Addresses
+from consumer.pendo.lean.connection import KEEP_ALIVE, Connection
+from consumer.pendo.waist import KEEPALIVE_S, Response
+
+MAX_AGE_S: Final = 300.0
+"""A connection is renewed after that, a quarter more or less, so that a name's new addresses are seen."""
+HAPPY_EYEBALLS_S: Final = 0.25
+"""RFC 8305's: how long one address may take until the next is tried beside it."""
+KEEP_ALIVE_MARGIN_S: Final = 1.0
+"""How much earlier than the server we let go of an idle connection when it says how long it keeps one."""
+
+
+class Pool:
+    """One origin's.
+
+    Args:
+        host: Without brackets.
+        port: Of TCP.
+        tls: None for plain HTTP.
+        timeout_s: For a whole request, connecting included.
+    """
+
+    __slots__ = ("_addresses", "_busy", "_host", "_idle", "_loop", "_timeout_s", "_timer", "_timer_due", "_tls")
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+        self._host = host
+        self._tls = tls
+        self._timeout_s = timeout_s
+        self._addresses = Addresses(host, port)
+        self._loop = asyncio.get_running_loop()
+        # The last one was used last.
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = inf
+
+    async def exchange(self, request: bytes) -> Response:
+        """Send a request, and read its answer.
+
+        Raises:
+            UnreachableError: No answer came in time, or not all of it.
+        """
+        now = self._loop.time()
+        deadline = now + self._timeout_s
+        connection = self._idle_one(now) or await self._connected(deadline)
+        self._busy.add(connection)
+        if deadline < self._timer_due:
+            self._look_at(deadline)
+        waiter = connection.ask(request, deadline)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            connection.forget(waiter)
+            raise
+
+    def close(self) -> None:
+        """End all connections; what is on its way has no answer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+
+    # What connections call.
+
+    def on_free(self, connection: Connection, headers: Mapping[str, str]) -> None:
+        """Keep it for the next request, or let go of it when its time has come."""
+        self._busy.discard(connection)
+        now = self._loop.time()
+        keep_s = _kept_s(headers[KEEP_ALIVE]) if KEEP_ALIVE in headers else KEEPALIVE_S
+        if now >= connection.renew_at or keep_s <= 0:
+            connection.close()
+            return
+        connection.idle_until = due = now + keep_s
+        self._idle.append(connection)
+        if due < self._timer_due:
+            self._look_at(due)
+
+    def on_gone(self, connection: Connection) -> None:
+        """It is of no use any more."""
+        self._busy.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _idle_one(self, now: float) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if now < connection.idle_until:
+                return connection
+            connection.close()
+        return None
+
+    async def _connected(self, deadline: float) -> Connection:
+        renew_at = self._loop.time() + MAX_AGE_S * uniform(0.75, 1.25)  # noqa: S311  # not a secret
+        try:
+            async with asyncio.timeout_at(deadline):
+                socket = await start_connection(
+                    await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
+                )
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self, renew_at),
+                    sock=socket,
+                    ssl=self._tls,
+                    server_hostname=self._host.rstrip(".") if self._tls else None,
+                )
+        except TimeoutError:
+            raise UnreachableError("timeout", "no connection in time") from None
+        except (OSError, ValueError) as error:
+            raise UnreachableError("connection", error.__class__.__name__) from None
+        return connection
+
+    def _look_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        """Give up what is too late, let go of what has stood idle, and come back when the next is."""
+        now = self._loop.time()
+        for connection in [connection for connection in self._busy if now >= connection.deadline]:
+            connection.give_up()
+        for connection in [connection for connection in self._idle if now >= connection.idle_until]:
+            connection.close()
+        self._timer = None
+        self._timer_due = inf
+        dues = [connection.deadline for connection in self._busy]
+        dues += [connection.idle_until for connection in self._idle]
+        if dues:
+            self._look_at(min(dues))
+
+
+def _kept_s(keep_alive: str) -> float:
+    """How long to keep a connection whose server says `timeout=N`: a little less, and never longer than any other."""
+    for part in keep_alive.split(","):
+        name, _, value = part.strip().partition("=")
+        if name.lower() == "timeout" and value.isascii() and value.isdigit():
+            return min(float(value) - KEEP_ALIVE_MARGIN_S, KEEPALIVE_S)
+    return KEEPALIVE_S
