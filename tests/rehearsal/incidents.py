@@ -61,7 +61,8 @@ async def pendo_down(stage: Stage) -> None:
 async def poison_visitor(stage: Stage) -> None:
     """Pendo fails at one visitor's events, and takes all others."""
     stage.simulator.faults.add(Rule(id="bad", answer=Answer(status=500)))
-    async with stage.pod(delivery__retry_window_s="6", delivery__min_attempts="3") as pod, stage.traffic():
+    # Long enough for an operator's two commands on a machine that is busy otherwise.
+    async with stage.pod(delivery__retry_window_s="25", delivery__min_attempts="3") as pod, stage.traffic():
         await stage.produce([event("first", user="bad"), event("second", user="bad")], partition=0)
         position = f"{stage.pipe.topic}-0@0"
         told = ""
