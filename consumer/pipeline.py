@@ -140,7 +140,7 @@ class Pipeline:
             self.partitions,
             admit(self.admission),
             pressure=self._pressure,
-            relieve=self.routes.relieve,
+            routes=self.routes,
             tally=tally,
             max_open_events=settings.delivery.max_open_events,
             max_open_bytes=settings.delivery.max_open_bytes,

@@ -75,7 +75,7 @@ async def test_each_route_in_use_is_built_and_they_share_what_may_be_in_flight()
     for environ, routes, each in (({}, [Route.SEGMENTIO], 21), (routed, [Route.SEGMENTIO, Route.TRACK], 10)):
         service = built(None, **limits, **environ)
         assert list(service._pipeline.routes.senders) == routes
-        assert [s.gate.limit._maximum for s in service._pipeline.routes.senders.values()] == [each] * len(routes)
+        assert [s.gate.limit.maximum for s in service._pipeline.routes.senders.values()] == [each] * len(routes)
         running = asyncio.create_task(service.run())
         # However long a loaded machine takes to start them.
         while len(senders := sender_tasks()) < each * len(routes):

@@ -75,6 +75,11 @@ class Crew(ABC, Generic[Turn]):
         return self.gate.wait_s(now, ready=bool(self.lanes.ready))
 
     @property
+    def sated(self) -> bool:
+        """Whether more lies ready than is sent in the next moment: what is read beside it would only take room."""
+        return False
+
+    @property
     def _turns(self) -> int:
         """How many requests stand ready."""
         return len(self.lanes.ready)

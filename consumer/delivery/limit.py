@@ -24,6 +24,7 @@ class Limit:
     """Additive increase, multiplicative decrease.
 
     Attributes:
+        maximum: What `value` may grow to.
         value: Requests that may be in flight.
         reached: Whether so many were, since the window began.
     """
@@ -34,22 +35,22 @@ class Limit:
         "_doubling",
         "_failed",
         "_falling",
-        "_maximum",
         "_round_trip_s",
         "_threshold",
+        "maximum",
         "reached",
         "value",
     )
 
     def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
+        self.maximum = maximum
         self._threshold = maximum
         self._round_trip_s = 0.0
         self.restart()
 
     def restart(self) -> None:
         """Begin anew, as after an outage: what was learned before it may be wrong."""
-        self.value = min(START, self._maximum)
+        self.value = min(START, self.maximum)
         self._doubling = True
         self._falling = False
         self._began: float | None = None
@@ -86,11 +87,11 @@ class Limit:
         elif self.reached:
             self._falling = False
             doubled = min(2 * self.value, self._threshold) if self._doubling else 0
-            self.value = min(max(doubled, self.value + 1), self._maximum)
+            self.value = min(max(doubled, self.value + 1), self.maximum)
 
     def _fall(self) -> None:
         if not self._falling:
             self._threshold = self.value // 2
         self._falling = True
         self._doubling = False
-        self.value = max(int(self.value * DECREASE), min(FLOOR, self._maximum))
+        self.value = max(int(self.value * DECREASE), min(FLOOR, self.maximum))

@@ -4,7 +4,7 @@ It ends when asked to, never by an error of Kafka: those are waited out.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic, time
 from typing import Final, Protocol
 
@@ -56,6 +56,17 @@ class Admitting(Protocol):
         """Open the records of a partition that were not started before; `now_ms` is when they were polled."""
 
 
+class Delivering(Protocol):
+    """What becomes of it."""
+
+    @property
+    def sated(self) -> bool:
+        """Whether more lies ready than is sent in the next moment: what is read beside it would only take room."""
+
+    def relieve(self) -> bool:
+        """A partition cannot be read on: give up what stands in its way; whether the rest shows only by reading on."""
+
+
 class Polling:
     """The poll loop.
 
@@ -72,7 +83,7 @@ class Polling:
         admission: Admitting,
         *,
         pressure: Pressure,
-        relieve: Callable[[], bool],
+        routes: Delivering,
         tally: Tally,
         max_open_events: int,
         max_open_bytes: int,
@@ -84,7 +95,7 @@ class Polling:
         self._partitions = partitions
         self._admission = admission
         self._pressure = pressure
-        self._relieve = relieve
+        self._routes = routes
         self._relieved_s = 0.0
         self._tally = tally
         self._max_open_events = max_open_events
@@ -128,7 +139,7 @@ class Polling:
         waiting = self._pressure.waiting(owned, full=room == 0)
         if (waiting or room == 0) and (trickle := self._trickle()):
             room, waiting = trickle, self._pressure.brimming(owned)
-        if room == 0 or (waiting and len(waiting) == len(owned)):
+        if room == 0 or (waiting and len(waiting) == len(owned)) or self._routes.sated:
             await asyncio.sleep(FULL_CHECK_S)
             return
         # Only named when some must wait: the client's own `pause` would throw away what it has read ahead.
@@ -198,6 +209,6 @@ class Polling:
         if now_s - self._relieved_s < RELIEF_INTERVAL_S:
             return 0
         self._relieved_s = now_s
-        if not self._relieve() or self._held_bytes() >= OVERSHOOT * self._max_open_bytes:
+        if not self._routes.relieve() or self._held_bytes() >= OVERSHOOT * self._max_open_bytes:
             return 0
         return max(min(TRICKLE, int(OVERSHOOT * self._max_open_events) - self._tally.open_events), 0)

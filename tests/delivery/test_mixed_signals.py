@@ -159,7 +159,7 @@ def healthy(_story: Story, _lane: str) -> Verdict:
 async def throughput(answer: Callable[[Story, str], Verdict], limit: int) -> tuple[float, Story]:
     """Events a second of a backlog, with at most so many requests at once."""
     story = Story(answer)
-    story.senders.gate.limit._maximum = limit
+    story.senders.gate.limit.maximum = limit
     story.senders.gate.limit.value = min(limit, story.senders.gate.limit.value)
     for_s = 40.0
     await story.read(crowd(Random(1), 5_000), for_s)

@@ -11,6 +11,7 @@ from consumer.delivery.gate import GateState
 from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.retry import Backoff
+from consumer.delivery.senders import MIN_READY
 from consumer.delivery.ticket import release
 from consumer.errors import UnreachableError
 from consumer.outcomes import EventType, Reason
@@ -208,6 +209,20 @@ async def test_never_more_requests_than_the_limit(bench: Bench) -> None:
     assert rig.destination.most_flying == 8
     rig.task.cancel()
     await asyncio.wait([rig.task])
+
+
+async def test_enough_is_what_lies_ready_not_what_waits_behind_a_head(rig: Rig, bench: Bench) -> None:
+    """A visitor's many events are sent one by one: beside them there is room for others."""
+    rig.hold(Hold.OPERATOR)
+    for number in range(2 * MIN_READY):
+        rig.send(f"hot-{number}", lane="hot")
+    before = rig.senders.sated
+    for number in range(MIN_READY - 2):
+        rig.send(f"one-{number}", lane=f"one-{number}")
+    almost = rig.senders.sated
+    rig.send("last", lane="last")
+    assert (before, almost, rig.senders.sated) == (False, False, True)
+    assert bench.tally.open_events == 3 * MIN_READY - 1
 
 
 async def test_stop_starts_no_request_and_drain_waits_for_those_in_flight(rig: Rig) -> None:

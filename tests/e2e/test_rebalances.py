@@ -234,7 +234,7 @@ class Bench:
             self.partitions,
             admission,
             pressure=pressure,
-            relieve=routes.relieve,
+            routes=routes,
             tally=tally,
             max_open_events=1_000,
             max_open_bytes=1_000_000,

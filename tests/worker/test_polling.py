@@ -162,9 +162,11 @@ class Engine:
         open: Deliveries that have not been settled.
         undecided: Whether a failing head waits for others to pass.
         relieved: How often it was asked for relief.
+        sated: Whether more lies ready than is sent in the next moment.
     """
 
     def __init__(self) -> None:
+        self.sated = False
         self.open: list[Delivery] = []
         self.undecided = False
         self.relieved = 0
@@ -232,7 +234,7 @@ class Bench:
             self.partitions,
             Admission(envelope_path=(), mapper=self.engine, outlets=outlets, letters=self.engine, tally=tally),
             pressure=self.pressure,
-            relieve=self.engine.relieve,
+            routes=self.engine,
             tally=tally,
             max_open_events=max_open_events,
             max_open_bytes=max_open_bytes,
@@ -500,6 +502,22 @@ async def test_reading_stops_when_the_buffer_is_full_and_goes_on_when_there_is_r
         bench.engine.settle(fits)
         await _until(lambda: bench.engine.open)
         assert bench.kafka.polls == [fits, fits]
+
+
+async def test_reading_waits_while_more_lies_ready_than_is_sent_in_the_next_moment() -> None:
+    """What is read beside it would only take room; that is no pressure, which would give something up."""
+    bench = Bench(max_open_events=10 * MAX_POLL_RECORDS)
+    async with bench.running():
+        await _until(lambda: bench.engine.open)
+        bench.engine.sated = True
+        await asyncio.sleep(2 * polling.FULL_CHECK_S)
+        opened = len(bench.engine.open)
+        await asyncio.sleep(5 * polling.FULL_CHECK_S)
+        assert len(bench.engine.open) == opened
+        assert not bench.engine.relieved
+        assert not any(progress.pressed for progress in bench.partitions.owned.values())
+        bench.engine.sated = False
+        await _until(lambda: len(bench.engine.open) > opened)
 
 
 async def test_a_poll_asks_for_no_more_than_there_is_room_for() -> None:
