@@ -26,6 +26,7 @@ from benchmarks import (
     memory,
     outages,
     pipe,
+    scaling,
     soak,
     throughput,
 )
@@ -140,6 +141,10 @@ async def _pauses(extent: Extent, say: Say) -> list[Figure]:
     return handovers.pause_figures(await handovers.run(Latency.STEADY, rounds, handovers.EVENTS_BETWEEN, say))
 
 
+async def _scaling(extent: Extent, say: Say) -> list[Figure]:
+    return scaling.figures(*await scaling.run(extent.scale, say))
+
+
 ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]]] = {
     "chaos": _chaos,
     "crashes": _crashes,
@@ -157,6 +162,7 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
     "growth": _growth,
     "outages": _outages,
     "pauses": _pauses,
+    "scaling": _scaling,
 }
 
 

@@ -21,6 +21,7 @@ from benchmarks import (
     outages,
     pipe,
     results,
+    scaling,
     soak,
     throughput,
 )
@@ -37,6 +38,8 @@ from benchmarks.soak import Holding, Soak
 from benchmarks.table import table
 from consumer.outcomes import EventType, Reason
 from consumer.segment.decode import decode
+from tests.scaling.test_measures import Story as ScalingStory
+from tests.scaling.verdict import verdict
 
 
 def _quiet(_: str) -> None:
@@ -228,6 +231,19 @@ def test_handovers_become_figures() -> None:
     lines = Handovers(done, {"join": (0.5,), "leave": (1.5,)}, 0, 0)
     assert [figure.met for figure in handovers.repeat_figures(lines)] == [True] * 3
     assert [figure.met for figure in handovers.pause_figures(lines)] == [False, True]
+
+
+def test_a_run_of_scaling_becomes_figures() -> None:
+    """Whatever the verdict finds misses the first; a pause and a share miss their own."""
+    run = ScalingStory().run()
+    good = verdict(run)
+    assert [figure.met for figure in scaling.figures(run, good)] == [True] * 7
+    measures = replace(
+        good.measures, out=replace(good.measures.out, pause_s=3.1), shares={0: 0.1, 1: 0.3, 2: 0.3, 3: 0.3}
+    )
+    bad = replace(good, measures=measures, problems=["partition 3 belongs to nobody"])
+    missed = [figure.what for figure in scaling.figures(run, bad) if not figure.met]
+    assert [what.split(": ")[1][:5] for what in missed] == ["lost ", "longe", "least"]
 
 
 def test_weights_compare_the_last_third_with_the_middle_one() -> None:

@@ -18,6 +18,8 @@ ONE_DAY_MS: Final = 24 * 3600 * 1000
 """Back pressure keeps us from polling for as long as an outage lasts; liveness is our own business."""
 REBALANCE_MARGIN_S: Final = 30.0
 """Beyond `rebalance_drain_s`: a revoke also commits, and the other members do the same."""
+HEARTBEAT_MS: Final = 1_000
+"""How late a member may learn of a rebalance: what others left stands still till then, and who joins waits for it."""
 METADATA_AGE_MS: Final = 60_000
 """How soon new partitions, or a topic that was made anew, are found; the client's own five minutes are long to wait."""
 REQUEST_TIMEOUT_MS: Final = 40_000
@@ -41,7 +43,7 @@ def consumer_options(settings: KafkaSettings, options: Mapping[str, Any]) -> dic
     rebalance_ms = int((settings.rebalance_drain_s + REBALANCE_MARGIN_S) * 1000)
     return {
         "session_timeout_ms": session_ms,
-        "heartbeat_interval_ms": session_ms // 10,
+        "heartbeat_interval_ms": min(HEARTBEAT_MS, session_ms // 10),
         # Its default is the session's timeout, and the time in our revoke callback counts against it.
         "rebalance_timeout_ms": rebalance_ms,
         # A join is answered when all members have come, which may take as long as a rebalance.

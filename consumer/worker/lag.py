@@ -22,6 +22,8 @@ PROGRESS_CHECK_S: Final = 1.0
 """How often it is looked whether watermarks move."""
 KAFKA_CHECK_S: Final = 5.0
 """How often Kafka is asked; more often where the session's timeout is short."""
+NEW_CHECK_S: Final = 0.25
+"""How soon it is asked of a partition that is new here: an autoscaler adds up backlogs, and would miss it till then."""
 GONE_AFTER: Final = 0.8
 """Of the session's timeout without an answer: then the brokers are gone, before the group notices."""
 
@@ -82,6 +84,8 @@ class Lag:
         self._loop = asyncio.get_running_loop()
         self._answered_s = self._loop.time()
         self._ends: dict[Partition, int] = {}
+        # Those of which Kafka was asked the last time, whether it answered or not.
+        self._known: set[Partition] = set()
         # Whether one of our logs did not answer lately: asked together, the others would not be answered either.
         self._apart = False
         self._watermarks = Watermarks()
@@ -124,10 +128,19 @@ class Lag:
             except (BrokerError, TimeoutError) as error:
                 self._positions.observe({}, self._loop.time())
                 log.debug("Kafka does not answer", problem=str(error))
-            await asyncio.sleep(min(KAFKA_CHECK_S, self._session_s / 4))
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        """Wait for the next look; not for long when a partition was not ours at the last one."""
+        due_s = self._loop.time() + min(KAFKA_CHECK_S, self._session_s / 4)
+        while (left_s := due_s - self._loop.time()) > 0:
+            await asyncio.sleep(min(left_s, NEW_CHECK_S))
+            if not self._known.issuperset(self._partitions.owned):
+                return
 
     async def _look_at_the_logs(self) -> None:
         owned = sorted(self._partitions.owned)
+        self._known = set(owned)
         groups = [[partition] for partition in owned] if self._apart else [owned]
         answers = await asyncio.gather(*map(self._bounds, groups))
         bounds = {partition: found for answer in answers for partition, found in answer.items()}

@@ -159,7 +159,9 @@ def _check_faults(evidence: Evidence, findings: Findings) -> None:
     hit = findings.duplicates.total() > 0 or evidence.released > 0
     if not hit:
         findings.problem("proves nothing", "nothing was repeated and nothing released: no fault hit work in flight")
-    if evidence.wanted and not any(hit.in_flight for hit in findings.hits if hit.fault.kind is FaultKind.KILL):
+    if FaultKind.KILL in evidence.wanted and not any(
+        hit.in_flight for hit in findings.hits if hit.fault.kind is FaultKind.KILL
+    ):
         findings.problem("proves nothing", "no SIGKILL hit a request in flight")
     delivered = sum(1 for kind in evidence.produced.kind if kind in FACTS | STATES)
     if not delivered:

@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from math import nan
 from pathlib import Path
 from time import monotonic
@@ -79,7 +80,7 @@ class Members:
         pendo_url: Base URL without the part that names a process.
         folder: Where they log.
         slots: Who runs in each.
-        all: Everybody there has been, by number.
+        all: Everybody there has been.
         died: Who ended without being told to.
         exits: Exit statuses of those that were asked to end, by number.
         unaccounted: Scrapes in which one had lost count.
@@ -95,10 +96,11 @@ class Members:
     exits: dict[int, int] = field(default_factory=dict)
     unaccounted: int = 0
     scrapes: int = 0
+    _numbers: Iterator[int] = field(default_factory=count)
 
     async def start(self, slot: int) -> Member:
         """Start a process."""
-        number, port = len(self.all), free_port()
+        number, port = next(self._numbers), free_port()
         log_path = self.folder / f"process-{number}.log"
         with log_path.open("wb") as output:
             command = (sys.executable, "-m", "consumer", "run")
@@ -108,12 +110,12 @@ class Members:
         self.all.append(member)
         return member
 
-    async def end(self, slot: int) -> None:
-        """End one in an orderly way, and note its exit status."""
+    async def end(self, slot: int, grace_s: float = _GRACE_S) -> None:
+        """End one in an orderly way, by force after its grace, and note its exit status."""
         member = self.slots[slot]
         member.note_memory()
         member.ending = True
-        self.exits[member.number] = await end_child(member.process, _GRACE_S)
+        self.exits[member.number] = await end_child(member.process, grace_s)
 
     async def kill(self, slot: int) -> None:
         """End one without warning."""
@@ -128,8 +130,8 @@ class Members:
         member, deadline = self.slots[slot], monotonic() + patience_s
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SCRAPE_S)) as session:
             while monotonic() < deadline:
-                text = await _metrics_of(session, member)
-                if text is not None and _sum(text, _IN_FLIGHT) > 0:
+                text = await metrics_of(session, member)
+                if text is not None and sum_of(text, _IN_FLIGHT) > 0:
                     return
                 await asyncio.sleep(_LOOK_S)
 
@@ -168,7 +170,7 @@ class Members:
         member.note_memory()
         if member.frozen:
             return
-        text = await _metrics_of(session, member)
+        text = await metrics_of(session, member)
         if text is None:
             return
         self.scrapes += 1
@@ -186,7 +188,7 @@ class Members:
         return inherited | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | settings
 
 
-async def _metrics_of(session: aiohttp.ClientSession, member: Member) -> str | None:
+async def metrics_of(session: aiohttp.ClientSession, member: Member) -> str | None:
     """What it says of itself; None while it starts, ends, or stands still."""
     try:
         async with session.get(f"{member.url}/metrics") as response:
@@ -203,6 +205,6 @@ def _metric(text: str, name: str) -> float:
     return nan
 
 
-def _sum(text: str, name: str) -> float:
+def sum_of(text: str, name: str) -> float:
     """The metric's values over all its labels."""
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))

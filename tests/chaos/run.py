@@ -243,7 +243,7 @@ async def chaos(options: Options, folder: Path) -> Evidence:
     async with ApacheKafka() as broker, aiohttp.ClientSession() as session:
         await broker.create_topics([TOPIC], options.partitions)
         await broker.create_topics([DEAD_LETTERS], DEAD_LETTER_PARTITIONS)
-        async with _endpoint(log_path, options.seed) as (url, end_endpoint):
+        async with endpoint(log_path, options.seed) as (url, end_endpoint):
             members = Members(_settings(broker.bootstrap, by_calls=options.by_calls), url, folder)
             run = Run(options, broker, members, session)
             try:
@@ -256,7 +256,8 @@ async def chaos(options: Options, folder: Path) -> Evidence:
 
 
 @asynccontextmanager
-async def _endpoint(log_path: Path, seed: int) -> AsyncIterator[tuple[str, Callable[[], Awaitable[None]]]]:
+async def endpoint(log_path: Path, seed: int) -> AsyncIterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    """Run Pendo's side as a process: its base URL, and how to end it before its log is read."""
     command = (sys.executable, "-m", "tests.chaos.endpoint", "--log", str(log_path), "--seed", str(seed))
     child = await start_child(*command, output=PIPE)
 

@@ -318,6 +318,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "worker/test_lag.py",
     ),
     _m(
+        "new-partition-is-asked-for",
+        "an autoscaler sees the backlog of a partition as soon as it has a new owner",
+        "worker/lag.py",
+        "if not self._known.issuperset(self._partitions.owned):",
+        "if False:",
+        "worker/test_lag.py",
+    ),
+    _m(
         "commit-is-repeated-soon",
         "a failed commit waits neither for a long interval, nor until the process is taken for dead",
         "worker/commits.py",

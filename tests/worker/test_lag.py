@@ -15,7 +15,7 @@ from consumer.errors import BrokerError
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Partition
 from consumer.replays.readmission import LEFT
-from consumer.worker.lag import GONE_AFTER, KAFKA_CHECK_S, PROGRESS_CHECK_S, Lag
+from consumer.worker.lag import GONE_AFTER, KAFKA_CHECK_S, NEW_CHECK_S, PROGRESS_CHECK_S, Lag
 from consumer.worker.partitions import Partitions
 from consumer.worker.standstill import BLOCKED_AFTER_S, STUCK_AFTER_S
 from tests.delivery.virtual_loop import run_virtually
@@ -100,8 +100,9 @@ class Engine:
         """As the routes."""
 
     def busy_with(self, progresses: Sequence[Progress]) -> bool:
-        """As the routes."""
-        raise NotImplementedError(progresses)
+        """As the routes: nothing is in flight."""
+        del progresses
+        return False
 
     def own(self, partitions: int, of: int) -> None:
         """As the routes."""
@@ -378,3 +379,30 @@ def test_a_record_that_stays_the_oldest_open_one_for_long_leaves_one_line_with_i
     for line in lines:
         assert "warning" in line
         assert f"for_s={int(BLOCKED_AFTER_S)}" in line or f"for_s={int(BLOCKED_AFTER_S) + 1}" in line
+
+
+@virtually
+async def test_the_backlog_of_a_partition_that_is_new_here_shows_at_once() -> None:
+    """An autoscaler adds up the backlogs of all pods: until a new owner shows its own, the group looks better off."""
+    bench = Bench()
+    async with bench.asking():
+        await bench.partitions.revoked([P1])
+        await bench.partitions.assigned([P0])
+        await bench.partitions.restore()
+        await asyncio.sleep(2 * KAFKA_CHECK_S + 1)
+        assert set(bench.shown(metrics.BACKLOG_RECORDS)) == {0}
+        await bench.partitions.assigned([P0, P1])
+        await bench.partitions.restore()
+        asked = len(bench.kafka.asked)
+        await asyncio.sleep(NEW_CHECK_S + 0.1)
+        assert bench.shown(metrics.BACKLOG_RECORDS) == {0: 100, 1: 100}
+        assert len(bench.kafka.asked) == asked + 1
+
+
+@virtually
+async def test_kafka_is_not_asked_more_often_for_a_log_that_is_away() -> None:
+    """Its leader is not there; that it is new is no reason to ask again and again."""
+    bench = Bench()
+    async with bench.asking(P1):
+        await asyncio.sleep(6 * KAFKA_CHECK_S)
+        assert sum(P0 in asked for asked in bench.kafka.asked) <= 6
