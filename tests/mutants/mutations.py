@@ -539,7 +539,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "limit-floor",
         "failures do not starve a route",
         "delivery/limit.py",
-        "max(int(self.value * DECREASE), min(FLOOR, self._maximum))",
+        "max(int(self.value * DECREASE), min(FLOOR, self.maximum))",
         "int(self.value * DECREASE)",
         "delivery/test_limit.py",
     ),
