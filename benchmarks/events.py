@@ -48,11 +48,11 @@ def stamped_events(clock_ns: Callable[[], int]) -> Iterator[Produced]:
         yield _record(EventType.TRACK, event)
 
 
-def identify_events(n: int) -> Iterator[Produced]:
+def identify_events(n: int, visitors: int = MANY_KEYS) -> Iterator[Produced]:
     """Make n identify events with ten traits, of 1 KB as they stand in the topic."""
     chance = random.Random(_SEED)  # noqa: S311 - likewise
     for _ in range(n):
-        user = f"user-{chance.randrange(MANY_KEYS):05}"
+        user = f"user-{chance.randrange(visitors):05}"
         event = _envelope("identify", user, _message_id(chance), {}) | {"traits": _traits(chance, user)}
         yield _record(EventType.IDENTIFY, _padded(event))
 
@@ -79,11 +79,11 @@ def state_events(n: int, visitors: int, *, groups: float = 0.2, seed: int = _SEE
             yield _record(EventType.IDENTIFY, event | {"traits": traits})
 
 
-def page_events(n: int) -> Iterator[Produced]:
-    """Make n page events of 1 KB: each becomes a track, and so its body is encoded anew."""
+def page_events(n: int, visitors: int = MANY_KEYS) -> Iterator[Produced]:
+    """Make n page events of 1 KB, of so many visitors: each becomes a track, and so its body is encoded anew."""
     chance = random.Random(_SEED)  # noqa: S311 - likewise
     for _ in range(n):
-        user = f"user-{chance.randrange(MANY_KEYS):05}"
+        user = f"user-{chance.randrange(visitors):05}"
         event = _envelope("page", user, _message_id(chance), {})
         yield _record(EventType.PAGE, _padded(event | {"name": "Home", "properties": _traits(chance, user)}))
 

@@ -24,6 +24,8 @@ DOWN_S: Final = 60.0
 AIM_MIB: Final = 150.0
 AIM_GROWTH: Final = 0.05
 """Of the size: what the last third may lie above the middle one and still be called flat."""
+VISITORS: Final = 500
+"""Of whom a buffer is full: with more of them it would not be filled, since more would lie ready than is soon sent."""
 _BUFFER_EVENTS: Final = 20_000
 """`max_open_events`, as it is by default."""
 _FULL: Final = 0.95
@@ -111,14 +113,16 @@ async def run(events: int, down_s: float, say: Callable[[str], None]) -> Memory:
     async with stage(Latency.CONSTANT) as set_stage:
         say(f"memory: filling a topic with {events:,} events of 1 KB")
         await set_stage.fill(identify_events(events))
-        # Pendo is down first: nothing is committed then, and the whole backlog is still there.
-        say(f"memory: {down_s:.0f} s with Pendo down and a full buffer")
-        down = await _weigh_down(set_stage, events, down_s)
         say("memory: draining it")
         draining = await _weigh_draining(set_stage, events)
+    few = min(events, 2 * _BUFFER_EVENTS)
+    async with stage(Latency.CONSTANT) as set_stage:
+        say(f"memory: {down_s:.0f} s with Pendo down and a full buffer")
+        await set_stage.fill(identify_events(few, VISITORS))
+        down = await _weigh_down(set_stage, events, down_s)
     async with stage(Latency.CONSTANT) as set_stage:
         say(f"memory: {down_s:.0f} s with Pendo down and a buffer full of events that are encoded anew")
-        await set_stage.fill(page_events(min(events, 2 * _BUFFER_EVENTS)))
+        await set_stage.fill(page_events(few, VISITORS))
         rewritten = await _weigh_down(set_stage, events, down_s)
     return Memory(draining, down, rewritten)
 
@@ -166,7 +170,7 @@ def figures(memory: Memory) -> list[Figure]:
 
 
 def _down(weight: Weight) -> str:
-    return f"Pendo down for {weight.seconds:.0f} s, {weight.events:,} events open"
+    return f"Pendo down for {weight.seconds:.0f} s, {weight.events:,} events of {VISITORS} visitors open"
 
 
 def _figure(case: str, weight: Weight) -> Figure:
