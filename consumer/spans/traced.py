@@ -107,7 +107,9 @@ class TracedTicket(Ticket):
         ended_ns = time_ns()
         attempts = self._attempts.setdefault(index, Attempts())
         attempts.count += 1
-        attempts.newest.append(Attempt(attempts.count, route, status, ended_ns - int(took_s * 1e9), ended_ns))
+        # The loop's clock is rounded: a child must not begin before its parent.
+        began_ns = max(ended_ns - int(took_s * 1e9), self._began_ns)
+        attempts.newest.append(Attempt(attempts.count, route, status, began_ns, ended_ns))
 
     def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:
         """End one event, and tell."""

@@ -61,6 +61,7 @@ async def test_an_event_becomes_a_span_below_its_parent_with_its_attempts_below_
     async with traced(start, receiver) as tracing:
         parent = ("traceparent", f"00-{TRACE}-{SPAN}-01".encode())
         ticket = records.ticket(tracing, parent, ("tracestate", b"congo=t61,rojo=00f"))
+        await asyncio.sleep(0.02)
         for status in (503, "timeout", 200):
             ticket.attempted(None, Route.SEGMENTIO, status, 0.01)
         ticket.settle(*SENT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -56,7 +57,8 @@ def test_only_a_record_with_a_sampled_parent_is_traced(kept: Kept, records: Reco
 def test_each_event_of_a_record_is_told_of_with_its_own_attempts(kept: Kept, records: Records) -> None:
     """An array of three: one goes at once, one at the second attempt, one is refused, in any order."""
     ticket = records.ticket(Tracing(kept), events=3)
-    ticket.attempted(2, Route.SEGMENTIO, 503, 0.25)
+    time.sleep(0.02)
+    ticket.attempted(2, Route.SEGMENTIO, 503, 0.01)
     ticket.attempted(0, Route.TRACK, 200, 0.5)
     ticket.settle(*SENT, 0)
     ticket.attempted(1, Route.SEGMENTIO, 400, 0.1)
@@ -72,8 +74,10 @@ def test_each_event_of_a_record_is_told_of_with_its_own_attempts(kept: Kept, rec
         (2, Outcome.DELIVERED, [(1, Route.SEGMENTIO, 503), (2, Route.SEGMENTIO, 200)]),
         (1, Outcome.DEAD_LETTERED, [(1, Route.SEGMENTIO, 400)]),
     ]
-    first = kept.settled[1].attempts.newest[0]
-    assert first.ended_ns - first.began_ns == 250_000_000
+    first, last = kept.settled[1].attempts.newest
+    assert first.ended_ns - first.began_ns == 10_000_000
+    # Longer than it is admitted: clocks are rounded.
+    assert last.began_ns == kept.settled[1].began_ns
     assert records.progress.watermark == 1
 
 
@@ -130,11 +134,12 @@ class Hanging(Kept):
 
 async def test_a_stop_waits_for_the_last_spans_but_not_for_long(lines: Lines) -> None:
     go_on = threading.Event()
-    before = asyncio.get_running_loop().time()
-    await Tracing(Hanging(go_on.wait)).close(0.1)
-    assert asyncio.get_running_loop().time() - before < 5
+    try:
+        async with asyncio.timeout(5):
+            await Tracing(Hanging(go_on.wait)).close(0.1)
+    finally:
+        go_on.set()
     assert [line["event"] for line in lines] == ["the last spans could not be sent in time, and are lost"]
-    go_on.set()
 
 
 async def test_a_stop_goes_on_as_soon_as_the_last_spans_are_sent(lines: Lines) -> None:
