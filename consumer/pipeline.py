@@ -19,6 +19,7 @@ from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.memory import Memory
 from consumer.delivery.routes import Routes
 from consumer.delivery.tally import Tally
+from consumer.delivery.ticket import Ticket
 from consumer.kafka.cluster import Cluster
 from consumer.kafka.letterbox import Letterbox
 from consumer.kafka.offset_map import TAG_BYTES
@@ -31,7 +32,7 @@ from consumer.pendo.client import Client
 from consumer.pendo.endpoints import routes_in_use
 from consumer.pendo.requests import Route
 from consumer.pendo.targets import Targets
-from consumer.worker.admission import Admission, Mapper
+from consumer.worker.admission import Admission, Mapper, Ticketing
 from consumer.worker.commits import Commits
 from consumer.worker.lag import Lag
 from consumer.worker.partitions import Partitions
@@ -71,6 +72,7 @@ class Pipeline:
         *,
         pressure: Pressure | None = None,
         admit: Callable[[Admission], Admitting] | None = None,
+        ticketing: Ticketing = Ticket,
     ) -> None:
         """Build every part; nothing is connected yet. Call it in the running loop.
 
@@ -80,6 +82,7 @@ class Pipeline:
             memory: What Pendo is known to have.
             pressure: Which partitions may be read on, where it is not as the settings have it.
             admit: Who admits records, where they are not simply events: made of what admits events.
+            ticketing: Makes the tickets of records.
 
         Raises:
             ConfigError: A file that the settings name cannot be used.
@@ -103,10 +106,10 @@ class Pipeline:
         self._lease = Lease(settings.kafka.session_timeout_s)
         self._pressure = pressure or Pressure(settings.delivery.max_open_events)
         self.routes = self._build_routes(memory)
-        self._build_worker(mapper, admit or _as_events)
+        self._build_worker(mapper, admit or _as_events, ticketing)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def _build_worker(self, mapper: Mapper, admit: Callable[[Admission], Admitting]) -> None:
+    def _build_worker(self, mapper: Mapper, admit: Callable[[Admission], Admitting], ticketing: Ticketing) -> None:
         settings, tally = self._settings, self.tally
         tag = secrets.token_bytes(TAG_BYTES)
         self.commits = Commits(
@@ -134,6 +137,7 @@ class Pipeline:
             outlets=self.routes.senders,
             letters=self.letterbox,
             tally=tally,
+            ticketing=ticketing,
         )
         self.polling = Polling(
             self._source,

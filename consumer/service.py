@@ -6,6 +6,7 @@ Configuration goes in, an exit status comes out.
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -14,15 +15,20 @@ from consumer.api import web_of
 from consumer.config.load import Loaded
 from consumer.delivery.engine import memory_of
 from consumer.delivery.tally import Tally
+from consumer.delivery.ticket import Ticket
 from consumer.kafka.oauth import FixedToken
 from consumer.mapping.assembly import router_of
 from consumer.metrics import Exposition, Sample
 from consumer.pipeline import Pipeline
+from consumer.spans.tracing import tracing_of
 from consumer.watch import Watch
 from consumer.web import Token
 from consumer.worker.hand import Hand
 from consumer.worker.probes import Probes
 from consumer.worker.report import Report
+
+SPANS_S: Final = 3.0
+"""Of a stop: what the last spans may take at most, if as much is left of its deadline."""
 
 
 class Service:
@@ -40,7 +46,10 @@ class Service:
         """
         settings = self._settings = loaded.settings
         self._stop = asyncio.Event()
-        pipeline = self._pipeline = Pipeline(settings, router_of(settings), memory_of(settings))
+        self._stop_by: float | None = None
+        self._tracing = tracing_of(settings, loaded.environ)
+        ticketing = Ticket if self._tracing is None else self._tracing.ticket
+        pipeline = self._pipeline = Pipeline(settings, router_of(settings), memory_of(settings), ticketing=ticketing)
         pipeline.pause(settings.delivery.paused)
         self._watch = self._build_watch(loaded)
         probes = Probes(
@@ -93,10 +102,18 @@ class Service:
         try:
             return await self._pipeline.run(self._stopped, watch=self._watch.run(), history=self._report.history.run())
         finally:
+            await self._send_last_spans()
             await self.web.stop()
 
     async def _stopped(self) -> None:
         await self._stop.wait()
+        self._stop_by = asyncio.get_running_loop().time() + self._settings.delivery.shutdown_timeout_s
+
+    async def _send_last_spans(self) -> None:
+        if self._tracing is not None:
+            now = asyncio.get_running_loop().time()
+            left_s = SPANS_S if self._stop_by is None else self._stop_by - now
+            await self._tracing.close(max(min(left_s, SPANS_S), 0.1))
 
     def _use_credential(self, key: str, secret: SecretStr) -> None:
         for route in self._pipeline.targets.present(key, secret):

@@ -11,11 +11,12 @@ import pytest
 from consumer import watch
 from consumer.config.load import load
 from consumer.delivery.poison import Failing
+from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.errors import BrokerError, ConfigError
 from consumer.kafka.dead_letter import DeadLetter, Stage
 from consumer.kafka.progress import Progress
-from consumer.kafka.records import Partition
+from consumer.kafka.records import Partition, Record
 from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.requests import Route
 from consumer.service import Service
@@ -224,3 +225,34 @@ async def test_a_mapping_file_that_cannot_be_used_stops_the_start(tmp_path: Path
     config.write_text(f"mapping: {{file: {tmp_path}/rules.yaml}}\n")
     with pytest.raises(ConfigError, match=r"rules\.yaml:1: deny\[0\]\.event: unknown key; did you mean events\?"):
         built(config)
+
+
+class Spans:
+    """Spans that are left at a stop: how long they may take is kept."""
+
+    def __init__(self) -> None:
+        self.within_s: list[float] = []
+
+    def ticket(self, record: Record, progress: Progress, tally: Tally, now_ms: int) -> Ticket:
+        """As `Tracing.ticket`."""
+        return Ticket(record, progress, tally, now_ms)
+
+    async def close(self, timeout_s: float) -> None:
+        """As `Tracing.close`."""
+        self.within_s.append(timeout_s)
+
+
+@pytest.mark.timeout(30)
+async def test_the_last_spans_get_what_is_left_of_a_stops_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never so much that the process would be ended by force, and never more than a collector is worth."""
+    spans = Spans()
+    monkeypatch.setattr("consumer.service.tracing_of", lambda *_: spans)
+    for deadline_s, most_s in ((60, 3.0), (2, 2.0)):
+        service = built(None, DELIVERY__SHUTDOWN_TIMEOUT_S=str(deadline_s))
+        running = asyncio.create_task(service.run())
+        while not service.web.port:
+            await asyncio.sleep(0.01)
+        service.stop()
+        assert await running == 0
+        assert 0.1 <= spans.within_s.pop() <= most_s
+    assert spans.within_s == []

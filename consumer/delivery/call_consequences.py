@@ -42,7 +42,7 @@ UNTOLD: Final = Refused(Reason.REFUSED, "Pendo failed at it without a word")
 class CallConsequences(Consequences):
     """Acts on the answers to calls."""
 
-    __slots__ = ("_batch", "_call_lanes", "_route")
+    __slots__ = ("_batch", "_call_lanes")
 
     def __init__(
         self,
@@ -57,7 +57,6 @@ class CallConsequences(Consequences):
         batch: Batch,
     ) -> None:
         super().__init__(route, gate=gate, lanes=lanes, memory=memory, backoff=backoff, poison=poison, letters=letters)
-        self._route = route
         self._call_lanes = lanes
         self._batch = batch
 
@@ -72,6 +71,7 @@ class CallConsequences(Consequences):
             now: When it was answered.
         """
         gate, head = self._gate, cells[0].lane.queue[0]
+        self._tell_traced(cells, status, now - began)
         on_all = answer.verdict
         if isinstance(on_all, Locked):
             on_all = self._judge_locked(cells, on_all, status)
@@ -88,6 +88,12 @@ class CallConsequences(Consequences):
             self._suspects.on_doubt(head, status, now)
         if changed:
             self._changes.note(head, status, now)
+
+    def _tell_traced(self, cells: Sequence[Cell], status: int | str, took_s: float) -> None:
+        for cell in cells:
+            for _, delivery, _ in cell.parts:
+                if delivery.ticket.traced:
+                    delivery.ticket.attempted(delivery.index, self._route, status, took_s)
 
     def _judge_locked(self, cells: Sequence[Cell], verdict: Locked, status: int | str) -> Verdict:
         """One of a call is forbidden when any of them met it before, whoever stands first in it."""
@@ -159,13 +165,14 @@ class CallConsequences(Consequences):
             if delivery.trouble is not None:
                 delivery.trouble.locked_with.left -= 1
             if opted_out:
-                ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
+                ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT, delivery.index)
                 continue
             # Whoever owns the record by now: what Pendo has is known.
             self._memory.note(sent, stamp, written=delivery is newest or not cell.is_newest)
             if ticket.progress.released:
                 self._memory.forget_values(sent)
-            ticket.settle(delivery.type, _DELIVERED if delivery is newest else _MERGED, _NO_REASON)
+            outcome = _DELIVERED if delivery is newest else _MERGED
+            ticket.settle(delivery.type, outcome, _NO_REASON, delivery.index)
             self.days.count(delivery.type, delivery.request.name, now_s)
             age_s = now_s - ticket.arrived_ms / 1000
             ages[delivery.type].observe(age_s if age_s > 0 else 0.0)

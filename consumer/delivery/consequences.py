@@ -46,6 +46,7 @@ class Consequences:
         "_letters",
         "_memory",
         "_poison",
+        "_route",
         "_suspects",
         "ages",
         "days",
@@ -68,6 +69,7 @@ class Consequences:
         self.relief = Relief(gate=gate, lanes=lanes, poison=poison, letters=letters)
         self._suspects = Suspects(route, gate=gate, lanes=lanes, backoff=backoff)
         self._changes = GateChanges(route, gate=gate, lanes=lanes)
+        self._route = route
         self._gate = gate
         self._lanes = lanes
         self._memory = memory
@@ -84,7 +86,7 @@ class Consequences:
         """A delivery that need not be sent has its end."""
         if reason is Reason.UNCHANGED:
             self._memory.note(delivery.request, stamp, delivered=False)
-        delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, reason)
+        delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, reason, delivery.index)
 
     def draw(
         self, lane: Lane, sent: Request, stamp: Stamp, verdict: Verdict, status: int | str, began: float, now: float
@@ -101,6 +103,8 @@ class Consequences:
             now: When it was answered.
         """
         gate, delivery = self._gate, lane.queue[0]
+        if delivery.ticket.traced:
+            delivery.ticket.attempted(delivery.index, self._route, status, now - began)
         if isinstance(verdict, Locked):
             verdict = self._suspects.judge(delivery, verdict, status)
         doubted = gate.doubt.active
@@ -109,7 +113,7 @@ class Consequences:
             case Accepted():
                 self._accepted(lane, delivery, sent, stamp)
             case OptedOut():
-                delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT)
+                delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT, delivery.index)
                 lane.failing = None
                 self._lanes.advance(lane)
             case Later() | Locked() | Refused():
@@ -127,7 +131,7 @@ class Consequences:
         ticket = delivery.ticket
         if ticket.progress.released:
             self._memory.forget_values(sent)
-        ticket.settle(delivery.type, _DELIVERED, _NO_REASON)
+        ticket.settle(delivery.type, _DELIVERED, _NO_REASON, delivery.index)
         now_s = time()
         self.days.count(delivery.type, delivery.request.name, now_s)
         age_s = now_s - ticket.arrived_ms / 1000

@@ -3,16 +3,20 @@
 Every event of a record ends in exactly one `settle`. A ticket does not know how an event came to its end.
 """
 
+from typing import ClassVar
+
 from consumer.delivery.tally import Tally
 from consumer.kafka.progress import Progress
 from consumer.kafka.records import Record
 from consumer.outcomes import EventType, Outcome, Reason
+from consumer.pendo.requests import Route
 
 
 class Ticket:
     """One admitted record.
 
     Attributes:
+        traced: Whether it is to be told of attempts.
         record: As it came; its bytes are what a dead letter keeps.
         progress: Of its partition, in the epoch in which it was read.
         open: How many of its events are not settled.
@@ -21,6 +25,7 @@ class Ticket:
     """
 
     __slots__ = ("_tally", "arrived_ms", "held_bytes", "open", "progress", "record")
+    traced: ClassVar[bool] = False
 
     def __init__(self, record: Record, progress: Progress, tally: Tally, now_ms: int) -> None:
         self.record = record
@@ -47,8 +52,18 @@ class Ticket:
             self.held_bytes += len(body)
             self._tally.open_bytes += len(body)
 
-    def settle(self, type_: EventType, outcome: Outcome, reason: Reason) -> None:
-        """End one event. After a release it is nobody's business here any more."""
+    def attempted(self, index: int | None, route: Route, status: int | str, took_s: float) -> None:
+        """An attempt at one of its events was answered just now, or was not; told to a ticket that is traced alone.
+
+        Args:
+            index: The event's place in the record's array or batch; None when the value is one event.
+            route: Which way it went.
+            status: The HTTP status, or `timeout` or `connection`.
+            took_s: How long it took.
+        """
+
+    def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:  # noqa: ARG002
+        """End one event; `index` as in `attempted`. After a release it is nobody's business here any more."""
         if self.progress.released:
             return
         tally = self._tally

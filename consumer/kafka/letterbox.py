@@ -47,8 +47,8 @@ class Owner(Protocol):
     def released(self) -> bool:
         """Whether the record went back to Kafka, and the letter with it."""
 
-    def settle(self, type_: EventType, outcome: Outcome, reason: Reason) -> None:
-        """The event's end."""
+    def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:
+        """The event's end; `index` is its place in its record, if there are several."""
 
 
 class Letterbox:
@@ -200,7 +200,7 @@ class Letterbox:
         for (letter, owner), answer in reversed(list(zip(open_letters, answers, strict=True))):
             if isinstance(answer, str):
                 self.cases.note(letter, answer)
-                owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason)
+                owner.settle(letter.type, Outcome.DEAD_LETTERED, letter.reason, letter.index)
             else:
                 failed = answer
                 self._letters.appendleft((letter, owner))

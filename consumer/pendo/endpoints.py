@@ -6,7 +6,7 @@ alone, whatever is shown comes from `describe`. Source of the hosts: Pendo's doc
 
 from collections.abc import Mapping
 from typing import Final, Literal, assert_never
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from consumer.config.settings import PendoSettings, RoutesSettings
 from consumer.outcomes import EventType
@@ -17,6 +17,7 @@ Kind = Literal["visitor", "account"]
 KINDS: Final[tuple[Kind, ...]] = ("visitor", "account")
 
 METHOD: Final = "POST"
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _HOSTS: Final[Mapping[str, tuple[str, str]]] = {
     "us": ("https://data.pendo.io", "https://app.pendo.io"),
     "eu": ("https://data.eu.pendo.io", "https://app.eu.pendo.io"),
@@ -103,6 +104,11 @@ class Endpoints:
                 return f"{self.api_url}/api/v1/bulkdelete/{kind}"
             case _:
                 assert_never(route)
+
+    def server(self, route: Route) -> tuple[str, int]:
+        """Host and port that a route's requests go to: what may be shown of a URL."""
+        url = urlsplit(self.url(route, REDACTED))
+        return url.hostname or "", url.port or _PORTS[url.scheme]
 
     def headers(self, route: Route, credential: str) -> Mapping[str, str]:
         """The headers of a route's requests; never log them, the credential may be one."""

@@ -163,7 +163,7 @@ class MendingTicket(Ticket):
         self._newer = newer
         self._key = key
 
-    def settle(self, type_: EventType, outcome: Outcome, reason: Reason) -> None:  # noqa: ARG002
+    def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:  # noqa: ARG002
         """Tell that it went."""
         self._newer.mended(self._key, outcome)
 

@@ -67,10 +67,10 @@ class LetterTicket(Ticket):
         self._letter_offset = letter_offset
         self._told = told
 
-    def settle(self, type_: EventType, outcome: Outcome, reason: Reason) -> None:
+    def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:
         """End the event, and tell."""
         if not self.released:
-            super().settle(type_, outcome, reason)
+            super().settle(type_, outcome, reason, index)
             self._told(outcome, reason)
 
     def finish(self) -> None:

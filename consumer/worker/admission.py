@@ -4,7 +4,7 @@ Records go in; each of their events ends as a delivery, a dead letter or a settl
 await, no task, nothing formatted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Final, Protocol
 
@@ -28,6 +28,9 @@ log = get_logger(__name__)
 
 TOLD_EVERY_S: Final = 10.0
 """Between two lines of the log about a handler that fails."""
+
+Ticketing = Callable[[Record, Progress, Tally, int], Ticket]
+"""Makes a record's ticket; the number is when it was polled, milliseconds since the epoch."""
 
 
 class Mapper(Protocol):
@@ -62,6 +65,7 @@ class Admission:
         outlets: Mapping[Route, Outlet],
         letters: Letters,
         tally: Tally,
+        ticketing: Ticketing = Ticket,
     ) -> None:
         self.unkeyed = 0
         self.warnings: Counts[WarningKind] = Counts()
@@ -72,6 +76,7 @@ class Admission:
         self._outlets = outlets
         self._letters = letters
         self.tally = tally
+        self._ticketing = ticketing
 
     def admit(self, progress: Progress, records: Iterable[Record], now_ms: int) -> None:
         """Open the records that were not started before.
@@ -82,7 +87,7 @@ class Admission:
             now_ms: When they were polled, milliseconds since the epoch.
         """
         for record in records:
-            ticket = Ticket(record, progress, self.tally, now_ms)
+            ticket = self._ticketing(record, progress, self.tally, now_ms)
             if progress.start(record.offset, ticket):
                 if record.key is None:
                     self.unkeyed += 1
@@ -126,7 +131,7 @@ class Admission:
                 self._tell_of_handler(element, mapped, ticket)
             self._park(element, mapped, ticket, index)
         else:
-            ticket.settle(element.type, mapped.outcome, mapped.reason)
+            ticket.settle(element.type, mapped.outcome, mapped.reason, index)
 
     def _tell_of_handler(self, event: Event, ended: Ended, ticket: Ticket) -> None:
         """It may fail at every event: the first of some seconds is told of, with how many there were before."""

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -203,24 +203,32 @@ class Pipe:
             await reading
 
     async def produce(
-        self, events: Iterable[Mapping[str, Any] | bytes | None], *, partition: int | None = None
+        self,
+        events: Iterable[Mapping[str, Any] | bytes | None],
+        *,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> list[tuple[int, int]]:
         """Write records, keyed by the user; returns partitions and offsets."""
         producer = AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap, acks="all")
         await producer.start()
         try:
-            sent = [await self._send(producer, value, partition) for value in events]
+            sent = [await self._send(producer, value, partition, headers) for value in events]
             return [(meta.partition, meta.offset) for meta in await asyncio.gather(*sent)]
         finally:
             await producer.stop()
 
     async def _send(
-        self, producer: AIOKafkaProducer, value: Mapping[str, Any] | bytes | None, partition: int | None
+        self,
+        producer: AIOKafkaProducer,
+        value: Mapping[str, Any] | bytes | None,
+        partition: int | None,
+        headers: Sequence[tuple[str, bytes]],
     ) -> "asyncio.Future[Any]":
         key = str(value.get("userId", "")).encode() if isinstance(value, Mapping) else b"key"
         body = orjson.dumps(value) if isinstance(value, Mapping) else value
         sent: asyncio.Future[Any] = await producer.send(
-            self.topic, key=key, value=body, partition=partition, headers=[("source", b"test")]
+            self.topic, key=key, value=body, partition=partition, headers=[("source", b"test"), *headers]
         )
         return sent
 

@@ -53,8 +53,9 @@ class Owner:
         self.released = False
         self.ends: list[tuple[EventType, Outcome, Reason]] = []
 
-    def settle(self, type_: EventType, outcome: Outcome, reason: Reason) -> None:
+    def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:
         """Keep the end."""
+        del index
         self.ends.append((type_, outcome, reason))
 
 

@@ -357,6 +357,22 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "",
         "test_service.py",
     ),
+    _m(
+        "attempts-are-bounded",
+        "a traced event remembers some attempts of an outage, not all",
+        "spans/traced.py",
+        "deque(maxlen=MAX_ATTEMPTS)",
+        "deque()",
+        "spans/test_tracing.py",
+    ),
+    _m(
+        "last-spans-in-time",
+        "a collector that hangs does not hold up a stop",
+        "spans/tracing.py",
+        "asyncio.timeout(timeout_s)",
+        "asyncio.timeout(None)",
+        "spans/test_tracing.py",
+    ),
     # 4 · Poison, outage and misconfiguration
     _m(
         "others-must-pass",
@@ -826,6 +842,30 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "            text = text.replace(secret, _MASKED)\n",
         "            pass\n",
         "test_log.py",
+    ),
+    _m(
+        "no-url-in-spans",
+        "no span has a URL, which carries the key",
+        "pendo/endpoints.py",
+        'return url.hostname or "", url.port',
+        "return url.geturl(), url.port",
+        "spans/test_export.py",
+    ),
+    _m(
+        "only-sampled-is-traced",
+        "what its producer does not sample has no span",
+        "spans/traceparent.py",
+        " and int(flags, 16) & _SAMPLED",
+        "",
+        "spans/test_traceparent.py",
+    ),
+    _m(
+        "collector-credentials-are-masked",
+        "no log line quotes what a collector is asked with",
+        "spans/tracing.py",
+        "    mask(secrets_of(environ))\n",
+        "",
+        "spans/test_export.py",
     ),
     # 8 · Letters that are sent again
     _m(

