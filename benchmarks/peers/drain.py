@@ -87,13 +87,14 @@ async def drain(arena: Arena, run: Run) -> Outcome:
     """Have a contestant drain a topic.
 
     Raises:
-        PartyError: It did nothing that could be judged.
+        PartyError: It ended early, or did nothing that could be judged.
     """
     async with _stage(arena, run) as (judging, setting), _running(arena, run, setting) as process:
         tree = Tree(process.pid)
         watching = asyncio.create_task(tree.watch())
         try:
             await _until(judging, process, lambda now: now.distinct >= setting.events and not now.in_flight)
+            _must_run(process, arena, run)
             tree.look()
         finally:
             watching.cancel()
@@ -108,7 +109,7 @@ async def kill(arena: Arena, run: Run) -> Kill:
     """Kill a contestant half way, start another, and count what comes again.
 
     Raises:
-        PartyError: It did not get half way.
+        PartyError: It did not get half way, or the second ended early.
     """
     async with _stage(arena, run) as (judging, usual):
         setting = replace(usual, session_timeout_s=_KILL_SESSION_S)
@@ -120,6 +121,7 @@ async def kill(arena: Arena, run: Run) -> Kill:
             _kill_all(process)
         async with _running(arena, run, setting) as process:
             await _until(judging, process, lambda now: now.distinct >= setting.events and not now.in_flight)
+            _must_run(process, arena, run)
         report = await judging.report()
         return Kill(in_flight, report.repeats, setting.events - report.distinct)
 
@@ -152,6 +154,11 @@ async def _running(arena: Arena, run: Run, setting: Setting) -> AsyncIterator[Pr
     finally:
         await end_child(process, _END_S)
         _kill_all(process)
+
+
+def _must_run(process: Process, arena: Arena, run: Run) -> None:
+    if process.returncode is not None:
+        raise PartyError(f"it ended early, with status {process.returncode}; {_said(arena, run)}")
 
 
 def _kill_all(process: Process) -> None:
