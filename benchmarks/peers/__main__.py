@@ -14,7 +14,7 @@ from typing import Final
 from benchmarks import machine
 from benchmarks.peers.building import UnavailableError, build_go, tool_versions
 from benchmarks.peers.contestants import ENTRIES, Contestant, Start
-from benchmarks.peers.drain import Arena, drain, kill
+from benchmarks.peers.drain import Arena, drain, kill, said
 from benchmarks.peers.endpoint import make_certificates
 from benchmarks.peers.options import Options, Part, Run, cases_of, contestants_of, options_from, runs_of
 from benchmarks.peers.page import FILE, to_json, to_page, to_tables
@@ -75,6 +75,8 @@ async def _one(arena: Arena, run: Run, standings: Standings, *, late: bool) -> N
             standing.kills.append(await kill(arena, run))
         else:
             standing.outcomes.append(await drain(arena, run))
+        if standing.missing:
+            _say(f"{run.contestant}: {standing.missing} events never came; {said(arena, run)}")
     except _ERRORS as error:
         standing.failure = " ".join(str(error).split()) or type(error).__name__
         _say(f"{run.contestant}: {standing.failure}")

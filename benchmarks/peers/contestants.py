@@ -135,7 +135,8 @@ async def _mq_bridge() -> Start:
 
 async def _confluent() -> Start:
     class_path = await build_java("confluent")
-    return lambda setting, _: Command(("java", "-Xmx512m", "-cp", class_path, "Peer", *_words(setting)))
+    java = ("java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path, "Peer")
+    return lambda setting, _: Command((*java, *_words(setting)))
 
 
 def _words(setting: Setting) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ async def drain(arena: Arena, run: Run) -> Outcome:
         try:
             return judge(report, tree.samples, setting.events, setting.concurrency)
         except ValueError as error:
-            raise PartyError(f"{error}; {_said(arena, run)}") from None
+            raise PartyError(f"{error}; {said(arena, run)}") from None
 
 
 async def kill(arena: Arena, run: Run) -> Kill:
@@ -116,7 +116,7 @@ async def kill(arena: Arena, run: Run) -> Kill:
         async with _running(arena, run, setting) as process:
             reached = await _until(judging, process, lambda now: now.distinct >= setting.events / 2)
             if reached.distinct < setting.events / 2:
-                raise PartyError(f"it did not get half way; {_said(arena, run)}")
+                raise PartyError(f"it did not get half way; {said(arena, run)}")
             in_flight = (await judging.progress()).in_flight
             _kill_all(process)
         async with _running(arena, run, setting) as process:
@@ -158,7 +158,7 @@ async def _running(arena: Arena, run: Run, setting: Setting) -> AsyncIterator[Pr
 
 def _must_run(process: Process, arena: Arena, run: Run) -> None:
     if process.returncode is not None:
-        raise PartyError(f"it ended early, with status {process.returncode}; {_said(arena, run)}")
+        raise PartyError(f"it ended early, with status {process.returncode}; {said(arena, run)}")
 
 
 def _kill_all(process: Process) -> None:
@@ -185,6 +185,7 @@ def _log(arena: Arena, run: Run) -> Path:
     return arena.folder / f"{run.contestant}.log"
 
 
-def _said(arena: Arena, run: Run) -> str:
+def said(arena: Arena, run: Run) -> str:
+    """What the contestant of a run printed last."""
     text = " ".join(_log(arena, run).read_text(errors="replace").split())
     return f"it said last: {text[-_LAST_CHARACTERS:]}" if text else "it said nothing"
