@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench chaos rehearsal mutants stack-test dist lock clean
+.PHONY: demo test lint bench bench-peers chaos rehearsal mutants stack-test dist lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/sandbox
@@ -23,6 +23,11 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# The service beside what one would pick instead: at most half an hour; needs Java, Maven and Go. ARGS="service bare --latency
+# 5ms --rounds 1" for some of it, --help for more.
+bench-peers: .venv/dev
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 # EVENTS=1000000 for the long run; ARGS="--seed S --processes N --rate R --json".
 chaos: .venv/dev
@@ -53,7 +58,8 @@ lock: .venv/uv
 	$$UV pyproject.toml -o lock/service.txt && \
 	$$UV pyproject.toml --extra sandbox -c lock/service.txt -o lock/sandbox.txt && \
 	$$UV pyproject.toml --extra sandbox --group dev -c lock/sandbox.txt -o lock/dev.txt && \
-	$$UV --group build -c lock/dev.txt -o lock/build.txt
+	$$UV --group build -c lock/dev.txt -o lock/build.txt && \
+	$$UV benchmarks/peers/bridge/requirements.in -o benchmarks/peers/bridge/requirements.txt
 
 .venv/uv: .venv/python
 	$(PIP) uv

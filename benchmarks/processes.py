@@ -139,13 +139,17 @@ async def measure(task: Task, began: Callable[[int], None] | None = None) -> Cos
 @asynccontextmanager
 async def child(module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
     """Run a module of ours as a process, which is ended on the way out."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PENDO_CONSUMER_")}
-    env |= {"PYTHONPATH": str(_ROOT), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **(environ or {})}
-    process = await start_child(executable, "-m", module, *arguments, output=PIPE, env=env)
+    process = await start_child(executable, "-m", module, *arguments, output=PIPE, env=environ_of(environ or {}))
     try:
         yield process
     finally:
         await end_child(process, _END_S)
+
+
+def environ_of(more: Mapping[str, str]) -> dict[str, str]:
+    """Our environment without the service's own variables, with these."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PENDO_CONSUMER_")}
+    return env | {"PYTHONPATH": str(_ROOT), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | dict(more)
 
 
 async def told(process: Process) -> dict[str, Any]:
