@@ -24,6 +24,8 @@ HAPPY_EYEBALLS_S: Final = 0.25
 """RFC 8305's: how long one address may take until the next is tried beside it."""
 KEEP_ALIVE_MARGIN_S: Final = 1.0
 """How much earlier than the server we let go of an idle connection when it says how long it keeps one."""
+GRAIN_S: Final = 0.001
+"""Of uvloop's clock and timers: one that fired that much too early would be set again and again until it is time."""
 
 
 class Pool:
@@ -36,7 +38,18 @@ class Pool:
         timeout_s: For a whole request, connecting included.
     """
 
-    __slots__ = ("_addresses", "_busy", "_host", "_idle", "_loop", "_timeout_s", "_timer", "_timer_due", "_tls")
+    __slots__ = (
+        "_addresses",
+        "_busy",
+        "_closed",
+        "_host",
+        "_idle",
+        "_loop",
+        "_timeout_s",
+        "_timer",
+        "_timer_due",
+        "_tls",
+    )
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         self._host = host
@@ -49,6 +62,7 @@ class Pool:
         self._busy: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = inf
+        self._closed = False
 
     async def exchange(self, request: bytes) -> Response:
         """Send a request, and read its answer.
@@ -70,7 +84,8 @@ class Pool:
             raise
 
     def close(self) -> None:
-        """End all connections; what is on its way has no answer."""
+        """End all connections; what is on its way has no answer, nor what comes later."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for connection in (*self._idle, *self._busy):
@@ -120,8 +135,12 @@ class Pool:
                 )
         except TimeoutError:
             raise UnreachableError("timeout", "no connection in time") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
+            # uvloop's for a socket that it will not take is a RuntimeError.
             raise UnreachableError("connection", error.__class__.__name__) from None
+        if self._closed:
+            connection.close()
+            raise UnreachableError("connection", "closed")
         return connection
 
     def _look_at(self, due: float) -> None:
@@ -132,7 +151,7 @@ class Pool:
 
     def _look(self) -> None:
         """Give up what is too late, let go of what has stood idle, and come back when the next is."""
-        now = self._loop.time()
+        now = self._loop.time() + GRAIN_S
         for connection in [connection for connection in self._busy if now >= connection.deadline]:
             connection.give_up()
         for connection in [connection for connection in self._idle if now >= connection.idle_until]:
