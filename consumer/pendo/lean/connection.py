@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_reusable",
         "_transport",
         "_waiter",
+        "_wire",
         "deadline",
         "idle_until",
         "renew_at",
@@ -71,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        # Below TLS, whose transport does not count what the socket has not taken yet.
+        self._wire: asyncio.Transport | None = None
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         # As lenient as aiohttp is.
         self._parser.set_dangerous_leniencies(
@@ -123,8 +126,13 @@ class Connection(asyncio.Protocol):
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is connected, and its handshake done."""
-        self._transport = cast("asyncio.Transport", transport)
+        """It is connected."""
+        self._transport = self._wire = cast("asyncio.Transport", transport)
+
+    def encrypt(self, transport: asyncio.Transport) -> None:
+        """The handshake is done: from now on all goes over this, unless it has ended since."""
+        if self._transport is not None:
+            self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It ended: where an answer says no length, that is how its body ends."""
@@ -133,8 +141,8 @@ class Connection(asyncio.Protocol):
             self._finish(Response(self._parsed.get_status_code(), self._headers, self._body))
         else:
             self._fail("connection", "closed before the answer was whole" if exc is None else exc.__class__.__name__)
-        # The parser holds our methods.
-        self._parser = None
+        # The parser holds our methods, and TLS holds the wire.
+        self._parser = self._wire = None
 
     def eof_received(self) -> None:
         """The server ends it: nothing may be sent here between that and the loop's word that it is lost."""
@@ -221,9 +229,9 @@ class Connection(asyncio.Protocol):
         self._received = 0
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
-        transport = self._transport
+        wire = self._wire
         # An answer that came before the request was written whole leaves the rest of it in the way.
-        if self._reusable and transport is not None and not transport.get_write_buffer_size():
+        if self._reusable and wire is not None and not wire.get_write_buffer_size():
             self._keeper.on_free(self, response.headers)
         else:
             self._abort()

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from math import inf
 from random import uniform
-from typing import Final
+from typing import Final, cast
 
 from aiohappyeyeballs import start_connection
 
@@ -124,15 +124,7 @@ class Pool:
         renew_at = self._loop.time() + MAX_AGE_S * uniform(0.75, 1.25)  # noqa: S311  # not a secret
         try:
             async with asyncio.timeout_at(deadline):
-                socket = await start_connection(
-                    await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
-                )
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(self, renew_at),
-                    sock=socket,
-                    ssl=self._tls,
-                    server_hostname=self._host.rstrip(".") if self._tls else None,
-                )
+                connection = await self._opened(renew_at)
         except TimeoutError:
             raise UnreachableError("timeout", "no connection in time") from None
         except (OSError, ValueError, RuntimeError) as error:
@@ -141,6 +133,19 @@ class Pool:
         if self._closed:
             connection.close()
             raise UnreachableError("connection", "closed")
+        return connection
+
+    async def _opened(self, renew_at: float) -> Connection:
+        socket = await start_connection(
+            await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
+        )
+        wire, connection = await self._loop.create_connection(lambda: Connection(self, renew_at), sock=socket)
+        if self._tls is not None:
+            if wire.is_closing():
+                raise ConnectionResetError
+            # Not by `create_connection`, which keeps the wire to itself.
+            encrypted = await self._loop.start_tls(wire, connection, self._tls, server_hostname=self._host.rstrip("."))
+            connection.encrypt(cast("asyncio.Transport", encrypted))
         return connection
 
     def _look_at(self, due: float) -> None:
