@@ -127,8 +127,9 @@ class Pool:
                 connection = await self._opened(renew_at)
         except TimeoutError:
             raise UnreachableError("timeout", "no connection in time") from None
-        except (OSError, ValueError, RuntimeError) as error:
-            # uvloop's for a socket that it will not take is a RuntimeError.
+        except (OSError, ValueError, RuntimeError, LookupError) as error:
+            # RuntimeError: uvloop's, of a socket that it will not take. IndexError: aiohappyeyeballs', where it has not
+            # kept why none of several addresses was reached.
             raise UnreachableError("connection", error.__class__.__name__) from None
         if self._closed:
             connection.close()
