@@ -50,7 +50,9 @@ class Scripted:
 
     Attributes:
         url: Its base URL.
+        port: Of TCP.
         asked: For each request, the number of its connection.
+        heads: Of the requests.
         bodies: What was posted.
         gone: By connection, whether its other side has ended it.
         greeting: Said on a new connection before anything was asked.
@@ -61,7 +63,9 @@ class Scripted:
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
         self.url = ""
+        self.port = 0
         self.asked: list[int] = []
+        self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         self.gone: list[asyncio.Event] = []
         self.greeting = b""
@@ -94,6 +98,7 @@ class Scripted:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             self.asked.append(number)
+            self.heads.append(head)
             if not self.impatient:
                 self.bodies.append(await reader.readexactly(length))
             for step in self._script():
@@ -153,13 +158,14 @@ async def passes() -> None:
 
 @asynccontextmanager
 async def scripted(
-    *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", name: str | None = None, port: int = 0
+    *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", name: str | None = None
 ) -> AsyncIterator[Scripted]:
     """A running server: the first request gets the first script, and each that has none `OK`."""
     playing = Scripted(*scripts)
-    server = await asyncio.start_server(playing.accept, host, port, ssl=tls)
+    server = await asyncio.start_server(playing.accept, host, 0, ssl=tls)
     named = name or (f"[{host}]" if ":" in host else host)
-    playing.url = f"{'https' if tls else 'http'}://{named}:{server.sockets[0].getsockname()[1]}"
+    playing.port = server.sockets[0].getsockname()[1]
+    playing.url = f"{'https' if tls else 'http'}://{named}:{playing.port}"
     try:
         yield playing
     finally:
