@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from benchmarks import (
+    answers,
     calls,
     chaos,
     crashes,
@@ -92,7 +93,8 @@ async def _engine(extent: Extent, say: Say) -> list[Figure]:
 
 
 async def _fuzz(extent: Extent, say: Say) -> list[Figure]:
-    return fuzz.figures(await asyncio.to_thread(fuzz.run, extent.of(fuzz.EVENTS), say))
+    found = fuzz.figures(await asyncio.to_thread(fuzz.run, extent.of(fuzz.EVENTS), say))
+    return found + answers.figures(await answers.run(extent.of(answers.ANSWERS), say))
 
 
 async def _mapping(extent: Extent, say: Say) -> list[Figure]:

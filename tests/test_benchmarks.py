@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from benchmarks import (
+    answers,
     calls,
     chaos,
     crashes,
@@ -74,6 +75,17 @@ def test_fuzzed_events_end_as_requests_and_as_reasons() -> None:
     assert found.ends.total() > 300 * found.routers / 2
     found.exceptions = 1
     assert [figure.met for figure in fuzz.figures(found)] == [False]
+
+
+async def test_fuzzed_answers_end_as_responses_and_as_none() -> None:
+    """Both, or they were too odd or too good to tell anything; what raises is counted and shown."""
+    found = await answers.run(1000, _quiet)
+    assert (found.exceptions, found.shown) == (0, [])
+    assert found.ends.keys() == {"answer", "connection"}
+    assert min(found.ends.values()) > 100
+    assert found.ends.total() == 1000
+    found.exceptions = 1
+    assert [figure.met for figure in answers.figures(found)] == [False]
 
 
 def test_growth_is_measured_from_few_to_many() -> None:

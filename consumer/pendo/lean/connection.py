@@ -23,8 +23,9 @@ _KEPT: Final[Mapping[bytes, str]] = {
     for name in ("Content-Type", "Retry-After", _CONTENT_LENGTH, _TRANSFER_ENCODING, KEEP_ALIVE)
 }
 """What verdicts ask for, what tells where a body ends, and for how long the server keeps a connection."""
-_OK: Final = 200
-_SWITCHING_PROTOCOLS: Final = 101
+_IDENTITY: Final = "identity"
+_INTERIM: Final = frozenset(range(100, 200)) - {101}
+"""An answer follows them; what follows a 101 is no HTTP."""
 
 
 class Keeper(Protocol):
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_reusable",
         "_transport",
         "_waiter",
+        "_wire",
         "deadline",
         "idle_until",
         "renew_at",
@@ -70,7 +72,13 @@ class Connection(asyncio.Protocol):
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        # Below TLS, whose transport does not count what the socket has not taken yet.
+        self._wire: asyncio.Transport | None = None
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        # As lenient as aiohttp is.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
         self._waiter: asyncio.Future[Response] | None = None
         self._received = 0
         self._headers: dict[str, str] = {}
@@ -94,13 +102,8 @@ class Connection(asyncio.Protocol):
         self._fail("timeout", "no answer in time")
 
     def close(self) -> None:
-        """End it in good order, with nothing on its way; else its request has no answer."""
-        if self._waiter is not None:
-            self._fail("connection", "closed")
-        elif self._transport is not None:
-            transport, self._transport = self._transport, None
-            transport.close()
-            self._keeper.on_gone(self)
+        """End it, at once: over TLS another way would wait for the server; what is on its way has no answer."""
+        self._fail("connection", "closed")
 
     def forget(self, waiter: asyncio.Future[Response]) -> None:
         """Who asked does not wait any more: its answer, if there is none yet, must not be taken for another's."""
@@ -123,8 +126,13 @@ class Connection(asyncio.Protocol):
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is connected, and its handshake done."""
-        self._transport = cast("asyncio.Transport", transport)
+        """It is connected."""
+        self._transport = self._wire = cast("asyncio.Transport", transport)
+
+    def encrypt(self, transport: asyncio.Transport) -> None:
+        """The handshake is done: from now on all goes over this, unless it has ended since."""
+        if self._transport is not None:
+            self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It ended: where an answer says no length, that is how its body ends."""
@@ -133,8 +141,13 @@ class Connection(asyncio.Protocol):
             self._finish(Response(self._parsed.get_status_code(), self._headers, self._body))
         else:
             self._fail("connection", "closed before the answer was whole" if exc is None else exc.__class__.__name__)
-        # The parser holds our methods.
-        self._parser = None
+        # The parser holds our methods, and TLS holds the wire.
+        self._parser = self._wire = None
+
+    def eof_received(self) -> None:
+        """The server ends it: nothing may be sent here between that and the loop's word that it is lost."""
+        if self._waiter is None:
+            self._abort()
 
     def data_received(self, data: bytes) -> None:
         """A part of the answer, or all of it; or what nobody has asked for."""
@@ -163,9 +176,9 @@ class Connection(asyncio.Protocol):
             self._reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One line of the head, or after the chunks; of several with one name the first counts."""
+        """One line of the head; of several with one name the first counts, and what comes after chunks does not."""
         kept = _KEPT.get(name.lower())
-        if kept is not None and kept not in self._headers:
+        if kept is not None and kept not in self._headers and not self._head_complete:
             self._headers[kept] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -180,7 +193,7 @@ class Connection(asyncio.Protocol):
         """An answer is whole; an interim one is none."""
         parser = self._parsed
         status = parser.get_status_code()
-        if self._response is None and (status >= _OK or status == _SWITCHING_PROTOCOLS):
+        if self._response is None and status not in _INTERIM:
             self._response = Response(status, self._headers, self._body)
             # Only now does the parser know.
             self._reusable = parser.should_keep_alive()
@@ -194,7 +207,8 @@ class Connection(asyncio.Protocol):
     @property
     def _framed(self) -> bool:
         """Whether the head says where the body ends."""
-        return _CONTENT_LENGTH in self._headers or _TRANSFER_ENCODING in self._headers
+        headers = self._headers
+        return _CONTENT_LENGTH in headers or headers.get(_TRANSFER_ENCODING, _IDENTITY).lower() != _IDENTITY
 
     def _begin_anew(self) -> None:
         self._headers = {}
@@ -215,9 +229,9 @@ class Connection(asyncio.Protocol):
         self._received = 0
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
-        transport = self._transport
+        wire = self._wire
         # An answer that came before the request was written whole leaves the rest of it in the way.
-        if self._reusable and transport is not None and not transport.get_write_buffer_size():
+        if self._reusable and wire is not None and not wire.get_write_buffer_size():
             self._keeper.on_free(self, response.headers)
         else:
             self._abort()

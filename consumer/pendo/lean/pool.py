@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from math import inf
 from random import uniform
-from typing import Final
+from typing import Final, cast
 
 from aiohappyeyeballs import start_connection
 
@@ -24,6 +24,8 @@ HAPPY_EYEBALLS_S: Final = 0.25
 """RFC 8305's: how long one address may take until the next is tried beside it."""
 KEEP_ALIVE_MARGIN_S: Final = 1.0
 """How much earlier than the server we let go of an idle connection when it says how long it keeps one."""
+GRAIN_S: Final = 0.001
+"""Of uvloop's clock and timers: one that fired that much too early would be set again and again until it is time."""
 
 
 class Pool:
@@ -36,7 +38,18 @@ class Pool:
         timeout_s: For a whole request, connecting included.
     """
 
-    __slots__ = ("_addresses", "_busy", "_host", "_idle", "_loop", "_timeout_s", "_timer", "_timer_due", "_tls")
+    __slots__ = (
+        "_addresses",
+        "_busy",
+        "_closed",
+        "_host",
+        "_idle",
+        "_loop",
+        "_timeout_s",
+        "_timer",
+        "_timer_due",
+        "_tls",
+    )
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         self._host = host
@@ -49,6 +62,7 @@ class Pool:
         self._busy: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = inf
+        self._closed = False
 
     async def exchange(self, request: bytes) -> Response:
         """Send a request, and read its answer.
@@ -70,7 +84,8 @@ class Pool:
             raise
 
     def close(self) -> None:
-        """End all connections; what is on its way has no answer."""
+        """End all connections; what is on its way has no answer, nor what comes later."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for connection in (*self._idle, *self._busy):
@@ -109,19 +124,29 @@ class Pool:
         renew_at = self._loop.time() + MAX_AGE_S * uniform(0.75, 1.25)  # noqa: S311  # not a secret
         try:
             async with asyncio.timeout_at(deadline):
-                socket = await start_connection(
-                    await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
-                )
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(self, renew_at),
-                    sock=socket,
-                    ssl=self._tls,
-                    server_hostname=self._host.rstrip(".") if self._tls else None,
-                )
+                connection = await self._opened(renew_at)
         except TimeoutError:
             raise UnreachableError("timeout", "no connection in time") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError) as error:
+            # RuntimeError: uvloop's, of a socket that it will not take. IndexError: aiohappyeyeballs', where it has not
+            # kept why none of several addresses was reached.
             raise UnreachableError("connection", error.__class__.__name__) from None
+        if self._closed:
+            connection.close()
+            raise UnreachableError("connection", "closed")
+        return connection
+
+    async def _opened(self, renew_at: float) -> Connection:
+        socket = await start_connection(
+            await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
+        )
+        wire, connection = await self._loop.create_connection(lambda: Connection(self, renew_at), sock=socket)
+        if self._tls is not None:
+            if wire.is_closing():
+                raise ConnectionResetError
+            # Not by `create_connection`, which keeps the wire to itself.
+            encrypted = await self._loop.start_tls(wire, connection, self._tls, server_hostname=self._host.rstrip("."))
+            connection.encrypt(cast("asyncio.Transport", encrypted))
         return connection
 
     def _look_at(self, due: float) -> None:
@@ -132,7 +157,7 @@ class Pool:
 
     def _look(self) -> None:
         """Give up what is too late, let go of what has stood idle, and come back when the next is."""
-        now = self._loop.time()
+        now = self._loop.time() + GRAIN_S
         for connection in [connection for connection in self._busy if now >= connection.deadline]:
             connection.give_up()
         for connection in [connection for connection in self._idle if now >= connection.idle_until]:

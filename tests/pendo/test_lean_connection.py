@@ -1,0 +1,188 @@
+"""One lean connection over a wire that is none: when an answer is one, and when a second request may follow."""
+
+import asyncio
+
+import pytest
+
+from consumer.errors import UnreachableError
+from consumer.pendo.lean.connection import MAX_ANSWER_BYTES
+from consumer.pendo.waist import Response
+from tests.support.wires import Wired, told
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+_OK = _HEAD + b"\r\n{}"
+
+
+async def test_a_request_is_one_write_and_an_answer_frees_its_connection() -> None:
+    """Again and again; nothing of one answer is left for the next."""
+    wired = Wired()
+    for number in range(3):
+        waiter = wired.ask(b"POST %d" % number)
+        wired.answer(_HEAD + b"Retry-After: 7\r\n\r\n{}" if number == 0 else _OK)
+        response = waiter.result()
+        assert (response.status, response.body, response.headers.get("Retry-After")) == (
+            200,
+            b"{}",
+            None if number else "7",
+        )
+    assert wired.wire.written == [b"POST 0", b"POST 1", b"POST 2"]
+    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (3, 0, False)
+
+
+async def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
+    """They would be taken for the answer to the next request."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(_OK, b"H")
+    assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (1, 1, True)
+
+
+@pytest.mark.parametrize("more", [b"H", _OK, b" ", b"\0", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_an_answer_with_something_left_over_is_taken_and_its_connection_is_not(more: bytes) -> None:
+    """In the same piece; whole or not, sense or nonsense."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(_OK + more)
+    assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert (wired.keeper.free, wired.wire.ended) == (0, True)
+
+
+async def test_an_answer_before_the_request_is_written_whole_ends_the_connection() -> None:
+    """The rest of the body would stand before the next request."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.wire.unsent = 1
+    wired.answer(_OK)
+    assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (0, 1, True)
+
+
+async def test_a_body_that_is_too_long_is_cut_and_gives_its_verdict() -> None:
+    """64 KiB of it are read; a byte less is still waited for."""
+    head = b"HTTP/1.1 403 Forbidden\r\nRetry-After: 7\r\nContent-Length: 1000000\r\n\r\n"
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(head, b"x" * (MAX_ANSWER_BYTES - len(head)))
+    assert told(waiter) is None
+    wired.answer(b"x")
+    response = waiter.result()
+    assert (response.status, response.headers["Retry-After"]) == (403, "7")
+    assert response.body == b"x" * (MAX_ANSWER_BYTES - len(head) + 1)
+    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (0, 1, True)
+
+
+async def test_a_head_that_is_too_long_is_no_answer() -> None:
+    """Nor are interim answers, however many."""
+    for endless in (b"X: y\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n"):
+        wired = Wired()
+        waiter = wired.ask()
+        wired.answer(_HEAD if endless.startswith(b"X") else b"", *[endless] * (MAX_ANSWER_BYTES // len(endless) + 1))
+        assert told(waiter) == "connection"
+        assert (wired.keeper.free, wired.wire.ended) == (0, True)
+
+
+async def test_the_bound_is_of_one_answer_not_of_one_connection() -> None:
+    """Else every connection would end after 64 KiB."""
+    wired = Wired()
+    for _ in range(2 * MAX_ANSWER_BYTES // 30_000):
+        waiter = wired.ask()
+        wired.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n", bytes(30_000))
+        assert told(waiter) == Response(200, {"Content-Length": "30000"}, bytes(30_000))
+    assert not wired.wire.ended
+
+
+async def test_who_gave_up_before_the_answer_ends_the_connection() -> None:
+    """What comes later must not be taken for another's."""
+    wired = Wired()
+    waiter = wired.ask()
+    waiter.cancel()
+    wired.connection.forget(waiter)
+    assert (wired.keeper.gone, wired.wire.ended) == (1, True)
+    wired.connection.data_received(_OK)
+    wired.end()
+    assert wired.keeper.free == 0
+
+
+async def test_who_gave_up_after_the_answer_leaves_the_connection_as_it_is() -> None:
+    """It may have another's request on its way by then."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(_OK)
+    other = wired.ask()
+    wired.connection.forget(waiter)
+    wired.answer(_OK)
+    assert told(other) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert not wired.wire.ended
+
+
+async def test_an_answer_between_a_cancellation_and_its_news_frees_the_connection() -> None:
+    """It was read whole; that nobody wants it is nothing to the next."""
+    wired = Wired()
+    waiter = wired.ask()
+    waiter.cancel()
+    wired.answer(_OK)
+    wired.connection.forget(waiter)
+    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (1, 0, False)
+
+
+async def test_too_late_is_a_timeout_and_ends_the_connection() -> None:
+    """The answer may still come."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(_HEAD)
+    wired.connection.give_up()
+    assert told(waiter) == "timeout"
+    wired.connection.data_received(b"\r\n{}")
+    wired.end()
+    assert (wired.keeper.free, wired.wire.ended) == (0, True)
+
+
+async def test_a_reset_in_the_middle_has_no_answer_and_nothing_is_sent_again() -> None:
+    """Its end is unknown, which is for the lanes to judge."""
+    for said in ((), (_HEAD,), (b"HTTP/1.1 200 OK\r\n\r\nbody",)):
+        wired = Wired()
+        waiter = wired.ask()
+        wired.answer(*said)
+        wired.end(ConnectionResetError())
+        with pytest.raises(UnreachableError, match=r"^ConnectionResetError$"):
+            await waiter
+        assert (len(wired.wire.written), wired.keeper.free, wired.keeper.gone) == (1, 0, 1)
+
+
+async def test_a_connection_that_the_server_ends_while_idle_is_gone_at_once() -> None:
+    """Not only when the loop has closed it: what was written between the two would be lost, and its end unknown."""
+    wired = Wired()
+    wired.connection.eof_received()
+    assert (wired.keeper.gone, wired.wire.ended) == (1, True)
+    assert told(wired.ask()) == "connection"
+    assert wired.wire.written == []
+
+
+async def test_what_was_on_its_way_at_the_end_has_no_answer() -> None:
+    """Who closes it has no use for it."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.connection.close()
+    wired.connection.close()
+    wired.end()
+    assert told(waiter) == "connection"
+    assert wired.wire.ended
+
+
+async def test_tls_does_not_come_over_a_connection_that_ended_in_the_handshake() -> None:
+    """A request would be written into nothing, and wait until its time is over."""
+    wired = Wired()
+    secured = Wired().wire
+    wired.connection.eof_received()
+    wired.connection.encrypt(secured)
+    assert told(wired.ask()) == "connection"
+    assert secured.written == []
+
+
+async def test_a_connection_leaves_nothing_to_the_collector() -> None:
+    """Parser and wire hold it, and would keep it after its end."""
+    wired = Wired()
+    wired.end()
+    assert (wired.connection._parser, wired.connection._wire, wired.connection._transport) == (None, None, None)
+    await asyncio.sleep(0)
