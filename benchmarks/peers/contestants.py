@@ -31,6 +31,7 @@ batch's slowest answer, and reach a third of the rate at lognormal latency.
 class Contestant(StrEnum):
     """Who is compared."""
 
+    FLOOR = "floor"
     BARE = "bare"
     KEYED = "keyed"
     SERVICE = "service"
@@ -191,6 +192,13 @@ def _pinned(file: str, pattern: str) -> Callable[[], str]:
 
 
 ENTRIES: Final[dict[Contestant, Entry]] = {
+    Contestant.FLOOR: Entry(
+        about="No way to send events: 256 connections on uvloop that write the next request as soon as anything comes "
+        "back. What the kernel and the loop take for a POST here, below which nothing in Python can be.",
+        version=lambda: f"uvloop {version('uvloop')}",
+        prepare=_ours("floor"),
+        reads_kafka=False,
+    ),
     Contestant.BARE: Entry(
         about="aiohttp's `ClientSession` in a loop of 256 tasks, the bodies in memory: no Kafka, no order, no retry. "
         "No limit of connections, no cookies, uvloop. The yardstick.",

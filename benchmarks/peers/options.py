@@ -32,7 +32,7 @@ EVENTS: Final = {Latency.FIXED: 60_000, Latency.LOGNORMAL: 30_000}
 ZIPF_EVENTS: Final = 20_000
 KILL_EVENTS: Final = 12_000
 """Killed after half of them: four seconds in which several commits fall."""
-_OURS: Final = (Contestant.BARE, Contestant.SERVICE, Contestant.SERVICE_SESSION)
+_OURS: Final = (Contestant.FLOOR, Contestant.BARE, Contestant.SERVICE, Contestant.SERVICE_SESSION)
 """What TLS costs is asked of these; of others when they are named."""
 
 
