@@ -48,6 +48,51 @@ async def test_an_answer_with_something_left_over_is_taken_and_its_connection_is
     assert (wired.keeper.free, wired.wire.ended) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("answer", "free"),
+    [
+        (_OK, 1),
+        (_HEAD + b"Connection: close\r\n\r\n{}", 0),
+        (_OK.replace(b"1.1", b"1.0"), 0),
+        ((_HEAD + b"Connection: keep-alive\r\n\r\n{}").replace(b"1.1", b"1.0"), 1),
+    ],
+)
+async def test_a_connection_is_used_again_only_if_http_lets_it(answer: bytes, free: int) -> None:
+    """Where the server says that it ends, a request would meet its end."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(answer)
+    assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert (wired.keeper.free, wired.wire.ended) == (free, not free)
+
+
+async def test_an_interim_answer_is_waited_past() -> None:
+    """Its status would be a verdict, and the true answer another request's."""
+    wired = Wired()
+    waiter = wired.ask()
+    wired.answer(b"HTTP/1.1 103 Early Hints\r\nRetry-After: 7\r\n\r\n")
+    assert told(waiter) is None
+    wired.answer(_OK)
+    assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert wired.keeper.free == 1
+
+
+async def test_an_answer_that_ends_before_its_length_is_none_and_one_without_a_length_ends_so() -> None:
+    """A 200 that is cut off is no delivery."""
+    for head, expected in (
+        (b"Content-Length: 3\r\n", "connection"),
+        (b"Transfer-Encoding: chunked\r\n", "connection"),
+        (b"", Response(200, {}, b"{}")),
+    ):
+        wired = Wired()
+        waiter = wired.ask()
+        wired.answer(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + (b"3\r\n{}" if b"chunked" in head else b"{}"))
+        assert told(waiter) is None
+        wired.end()
+        assert told(waiter) == expected
+        assert (wired.keeper.free, wired.wire.ended) == (0, True)
+
+
 async def test_an_answer_before_the_request_is_written_whole_ends_the_connection() -> None:
     """The rest of the body would stand before the next request."""
     wired = Wired()

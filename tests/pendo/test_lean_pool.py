@@ -167,6 +167,16 @@ async def test_a_connection_that_is_gone_is_in_nobodys_way() -> None:
     assert (pool._idle, pool._busy) == ([], set())
 
 
+async def test_a_request_whose_connection_broke_is_not_sent_again() -> None:
+    """It may have arrived: whether it is repeated is for the lanes to judge."""
+    pool = WiredPool()
+    task = pool.ask()
+    await passes()
+    pool.wires[0][1].connection_lost(ConnectionResetError())
+    assert await _kinds([task]) == ["connection"]
+    assert [wire.written for wire, _ in pool.wires] == [[b"POST"]]
+
+
 async def test_a_cancelled_requests_connection_is_gone() -> None:
     """Whoever asks next gets another one."""
     pool = WiredPool()

@@ -212,6 +212,7 @@ async def _dumb() -> AsyncIterator[tuple[str, asyncio.Event]]:
         server.close()
 
 
+@pytest.mark.timeout(15)
 async def test_a_handshake_that_does_not_end_is_a_timeout_and_leaves_nothing(
     transport: Transport, client_tls: ssl.SSLContext
 ) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from consumer.errors import UnreachableError
 from consumer.pendo.lean.connection import Connection
 from consumer.pendo.lean.pool import Pool
 from consumer.pendo.waist import Response
+
+_MAX_FIRED: Final = 1000
 
 
 class Wire(asyncio.Transport):
@@ -147,6 +149,7 @@ class Clock:
         """Let time pass, and the timers fire that are due."""
         until = self.now + seconds
         while due := [timer for timer in self._timers if timer.call is not None and timer.when <= until]:
+            assert self.fired < _MAX_FIRED, "a timer spins"
             timer = min(due, key=lambda timer: timer.when)
             self.now = max(self.now, timer.when)
             self.fired += 1
