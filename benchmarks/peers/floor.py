@@ -1,7 +1,7 @@
-"""The floor: the least that a POST can take in this language here. A write, a read, and what the kernel does for them.
+"""The floor: the least that a POST can take in Python here. A write, a read, and what the kernel does for them.
 
-As many connections as may be in flight, each of which sends its next event when anything comes back: no parser, no task,
-no future, no timeout, no Kafka. It is right about nothing, and no way to send events. A process of its own
+As many connections as may be in flight, each of which sends its next event when anything comes back: no parser, no
+task, no future, no timeout, no Kafka. It is right about nothing, and no way to send events. A process of its own
 (`python -m benchmarks.peers.floor SETTING`) that stays until it is ended.
 """
 
@@ -54,7 +54,7 @@ async def _run(setting: Setting) -> None:
     loop = asyncio.get_running_loop()
     tls = ssl.create_default_context(cafile=setting.ca_file) if setting.ca_file else None
     for _ in range(setting.concurrency):
-        await loop.create_connection(lambda: _Connection(requests), url.hostname, url.port, ssl=tls)
+        await loop.create_connection(lambda: _Connection(requests), url.hostname or "", url.port or 0, ssl=tls)
     await asyncio.Event().wait()
 
 

@@ -94,6 +94,8 @@ _NO_SUCH_ENDPOINT: Final = frozenset({404, 405, 407})
 _LATER: Final = frozenset({408, 409, 410, 423, 425, 460})
 _THROTTLED: Final = 429
 _OPTED_OUT: Final = 451
+_BEFORE_HTML: Final = frozenset(bytes((byte,)) for byte in b"< \t\n\v\f\r")
+"""What a page may begin with; a request that was taken is answered with nothing, or with JSON."""
 _HOPELESS: Final = frozenset({501, 505})
 
 
@@ -124,7 +126,7 @@ def is_html(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether a page answered: a proxy, a captive portal or a login form, but not Pendo's API."""
     if "html" in headers.get("Content-Type", "").lower():
         return True
-    return body[:256].lstrip().lower().startswith((b"<!doctype", b"<html"))
+    return body[:1] in _BEFORE_HTML and body[:256].lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -3,7 +3,7 @@
 Two transports stand behind it, `lean` and `session`; nobody above knows which one serves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 KEEPALIVE_S: Final = 10.0
@@ -27,8 +27,8 @@ class Response(NamedTuple):
 class Channel(Protocol):
     """The way to one URL, with one set of headers."""
 
-    async def post(self, body: bytes) -> Response:
-        """Send one request.
+    def post(self, body: bytes) -> Awaitable[Response]:
+        """Send one request; to be awaited at once.
 
         Raises:
             UnreachableError: No answer came, or not all of it.

@@ -137,38 +137,24 @@ async def test_the_bound_is_of_one_answer_not_of_one_connection() -> None:
     assert not wired.wire.ended
 
 
-async def test_who_gave_up_before_the_answer_ends_the_connection() -> None:
-    """What comes later must not be taken for another's."""
+async def test_an_answer_for_which_nobody_waits_any_more_is_read_all_the_same() -> None:
+    """Only then the connection is free: else it would be taken for the next one's."""
     wired = Wired()
     waiter = wired.ask()
     waiter.cancel()
-    wired.connection.forget(waiter)
-    assert (wired.keeper.gone, wired.wire.ended) == (1, True)
-    wired.connection.data_received(_OK)
-    wired.end()
-    assert wired.keeper.free == 0
-
-
-async def test_who_gave_up_after_the_answer_leaves_the_connection_as_it_is() -> None:
-    """It may have another's request on its way by then."""
-    wired = Wired()
-    waiter = wired.ask()
-    wired.answer(_OK)
-    other = wired.ask()
-    wired.connection.forget(waiter)
-    wired.answer(_OK)
-    assert told(other) == Response(200, {"Content-Length": "2"}, b"{}")
-    assert not wired.wire.ended
-
-
-async def test_an_answer_between_a_cancellation_and_its_news_frees_the_connection() -> None:
-    """It was read whole; that nobody wants it is nothing to the next."""
-    wired = Wired()
-    waiter = wired.ask()
-    waiter.cancel()
-    wired.answer(_OK)
-    wired.connection.forget(waiter)
+    wired.answer(_HEAD)
+    assert (wired.keeper.free, wired.keeper.gone) == (0, 0)
+    wired.answer(b"\r\n{}")
     assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (1, 0, False)
+
+
+async def test_an_answer_for_which_nobody_waits_any_more_may_be_late_like_any_other() -> None:
+    """It ends its connection."""
+    wired = Wired()
+    waiter = wired.ask()
+    waiter.cancel()
+    wired.connection.give_up()
+    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (0, 1, True)
 
 
 async def test_too_late_is_a_timeout_and_ends_the_connection() -> None:

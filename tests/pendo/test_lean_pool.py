@@ -17,7 +17,7 @@ def _keeping(value: str) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: %b\r\n\r\n{}" % value.encode("latin-1")
 
 
-async def _kinds(tasks: "list[asyncio.Task[Response]]") -> list[str | None]:
+async def _kinds(tasks: "list[asyncio.Future[Response]]") -> list[str | None]:
     """Of those that have ended; None for an answer."""
     await passes()
     ended = [task for task in tasks if task.done()]
@@ -177,18 +177,23 @@ async def test_a_request_whose_connection_broke_is_not_sent_again() -> None:
     assert [wire.written for wire, _ in pool.wires] == [[b"POST"]]
 
 
-async def test_a_cancelled_requests_connection_is_gone() -> None:
-    """Whoever asks next gets another one."""
+async def test_a_cancelled_requests_connection_is_no_others_before_its_answer() -> None:
+    """Whoever asks meanwhile gets another one."""
     pool = WiredPool()
     task = pool.ask()
     await passes()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert pool.wires[0][0].ended
     other = pool.ask()
     await passes()
     pool.wires[1][1].data_received(_OK)
     assert (await other).status == 200
+    pool.wires[0][1].data_received(_OK)
+    last = pool.ask()
+    await passes()
+    assert [len(wire.written) for wire, _ in pool.wires] == [2, 1]
+    pool.wires[0][1].data_received(_OK)
+    assert (await last).status == 200
     pool.close()
 
 

@@ -184,6 +184,6 @@ class WiredPool(Pool):
         assert deadline > self.clock.now
         return connection
 
-    def ask(self) -> "asyncio.Task[Response]":
+    def ask(self) -> "asyncio.Future[Response]":
         """A request on its way."""
-        return asyncio.create_task(self.exchange(b"POST"))
+        return asyncio.ensure_future(self.exchange(b"POST"))

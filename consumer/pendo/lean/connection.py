@@ -105,11 +105,6 @@ class Connection(asyncio.Protocol):
         """End it, at once: over TLS another way would wait for the server; what is on its way has no answer."""
         self._fail("connection", "closed")
 
-    def forget(self, waiter: asyncio.Future[Response]) -> None:
-        """Who asked does not wait any more: its answer, if there is none yet, must not be taken for another's."""
-        if waiter is self._waiter:
-            self._abort()
-
     def _abort(self) -> None:
         self._waiter = None
         if self._transport is not None:
@@ -197,7 +192,9 @@ class Connection(asyncio.Protocol):
             self._response = Response(status, self._headers, self._body)
             # Only now does the parser know.
             self._reusable = parser.should_keep_alive()
-        self._begin_anew()
+        self._headers = {}
+        self._body = b""
+        self._head_complete = False
 
     @property
     def _parsed(self) -> HttpResponseParser:
@@ -209,11 +206,6 @@ class Connection(asyncio.Protocol):
         """Whether the head says where the body ends."""
         headers = self._headers
         return _CONTENT_LENGTH in headers or headers.get(_TRANSFER_ENCODING, _IDENTITY).lower() != _IDENTITY
-
-    def _begin_anew(self) -> None:
-        self._headers = {}
-        self._body = b""
-        self._head_complete = False
 
     def _cut(self) -> None:
         """More than any answer that we understand: its beginning counts, the rest is not read."""

@@ -6,7 +6,7 @@ the earliest, and looks at all of them when it fires, once in about as long as a
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from math import inf
 from random import uniform
 from typing import Final, cast
@@ -64,24 +64,28 @@ class Pool:
         self._timer_due = inf
         self._closed = False
 
-    async def exchange(self, request: bytes) -> Response:
-        """Send a request, and read its answer.
+    def exchange(self, request: bytes) -> Awaitable[Response]:
+        """Send a request; its answer is to be awaited at once. On a kept connection that costs no coroutine.
 
         Raises:
             UnreachableError: No answer came in time, or not all of it.
         """
         now = self._loop.time()
         deadline = now + self._timeout_s
-        connection = self._idle_one(now) or await self._connected(deadline)
+        connection = self._idle_one(now)
+        if connection is None:
+            return self._exchange_anew(request, deadline)
+        return self._asked(connection, request, deadline)
+
+    async def _exchange_anew(self, request: bytes, deadline: float) -> Response:
+        return await self._asked(await self._connected(deadline), request, deadline)
+
+    def _asked(self, connection: Connection, request: bytes, deadline: float) -> asyncio.Future[Response]:
+        """The answer is read, or given up in time, though nobody may wait any more: only then it serves another."""
         self._busy.add(connection)
         if deadline < self._timer_due:
             self._look_at(deadline)
-        waiter = connection.ask(request, deadline)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            connection.forget(waiter)
-            raise
+        return connection.ask(request, deadline)
 
     def close(self) -> None:
         """End all connections; what is on its way has no answer, nor what comes later."""

@@ -5,7 +5,7 @@ where the settings ask for such a thing, the session serves.
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from yarl import URL
 
@@ -53,9 +53,9 @@ class _LeanChannel:
         self._pool = pool
         self._head = head
 
-    async def post(self, body: bytes) -> Response:
+    def post(self, body: bytes) -> Awaitable[Response]:
         """Send one request; see `Channel`."""
-        return await self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+        return self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
 
 
 def _head(url: URL, headers: Mapping[str, str]) -> bytes:
