@@ -23,7 +23,7 @@ from consumer.sandbox.traffic import produce
 PER_SECOND: Final = 500
 SECONDS: Final = 30
 CONCURRENCY: Final = 128
-AIM_MS: Final = 20.0
+AIM_MS: Final = 10.0
 _WARM_UP_S: Final = 3
 """Joining, connections, the first pages of memory: left out on both sides."""
 _END_S: Final = 30.0

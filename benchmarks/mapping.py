@@ -14,7 +14,7 @@ from benchmarks.events import bodies
 from benchmarks.figures import Figure
 from benchmarks.rig import settled_memory
 from benchmarks.table import table
-from consumer.config.settings import Settings
+from consumer.config.settings import RoutesSettings, Settings
 from consumer.config.yaml_tree import Tree
 from consumer.mapping.assembly import router_of
 from consumer.mapping.router import Router
@@ -26,6 +26,7 @@ from consumer.segment.events import Event
 EVENTS: Final = 20_000
 REPEATS: Final = 5
 AIM_US: Final = 10.0
+AIM_TRACK_US: Final = 5.0
 CHANGING: Final[dict[str, Any]] = {
     "deny": [
         {"context": {"app.environment": ["dev", "staging"]}},
@@ -69,28 +70,32 @@ class RuleCosts:
         without_us: Mapping without rules.
         passing_us: What twenty rules add that change nothing.
         changing_us: What twenty rules add that change most events.
+        track_us: What the route `track` adds to the route `segmentio`.
     """
 
     events: int
     without_us: float
     passing_us: float
     changing_us: float
+    track_us: float
 
 
 def run(events: int | None, repeats: int, say: Callable[[str], None]) -> RuleCosts:
     """Measure, in some seconds."""
-    say("mapping: none and twenty rules")
+    say("mapping: none and twenty rules, and another route")
     decoded = [element for body in bodies(events or EVENTS) for element in decode(body).elements]
     values = [element for element in decoded if isinstance(element, Event)]
-    routers = (router_of(Settings()), _router(PASSING), _router(CHANGING))
+    by_track = Settings(routes=RoutesSettings(track="track"))
+    routers = (router_of(Settings()), _router(PASSING), _router(CHANGING), router_of(by_track))
     with settled_memory():
         rounds = [[_us(router, values) for router in routers] for _ in range(repeats)]
-    without, passing, changing = zip(*rounds, strict=True)
+    without, passing, changing, track = zip(*rounds, strict=True)
     return RuleCosts(
         len(values),
         median(without),
         median(one - none for one, none in zip(passing, without, strict=True)),
         median(one - none for one, none in zip(changing, without, strict=True)),
+        median(one - none for one, none in zip(track, without, strict=True)),
     )
 
 
@@ -120,6 +125,15 @@ def figures(costs: RuleCosts) -> list[Figure]:
             note=f"{costs.without_us:.2f} without rules",
         )
         for what, us in (("change nothing", costs.passing_us), ("change the event", costs.changing_us))
+    ] + [
+        Figure(
+            what="mapping to the route track, over segmentio, CPU an event",
+            case=f"{costs.events:,} tracks",
+            aim=f"≤ {AIM_TRACK_US:g} µs",
+            value=f"{costs.track_us:.2f} µs",
+            met=costs.track_us <= AIM_TRACK_US,
+            note=f"{costs.without_us:.2f} to segmentio",
+        )
     ]
 
 
@@ -129,5 +143,6 @@ def report(costs: RuleCosts) -> str:
         ("no rules", f"{costs.without_us:.2f}"),
         ("20 rules that change nothing, more", f"{costs.passing_us:.2f}"),
         ("20 rules that change the event, more", f"{costs.changing_us:.2f}"),
+        ("the route track, more", f"{costs.track_us:.2f}"),
     ]
     return table(f"mapping: {costs.events:,} events, CPU µs an event, medians", ("", ""), rows)

@@ -24,6 +24,7 @@ from yarl import URL
 from benchmarks.events import bodies
 from consumer import log
 from consumer.config.load import load
+from consumer.pendo.client import Client, Target
 from consumer.process import settle_heap
 from consumer.service import Service
 
@@ -43,6 +44,7 @@ class Party(StrEnum):
 
     READ = "read"
     POST = "post"
+    LEAN = "lean"
     SERVICE = "service"
 
 
@@ -153,6 +155,24 @@ async def _post_all(session: aiohttp.ClientSession, url: URL, values: Iterator[b
             response.raise_for_status()
 
 
+async def post_leanly(task: Task) -> None:
+    """The same by the transport that the service uses: no order, no memory, no retry."""
+    values = iter(bodies(task.events))
+    stopwatch = Stopwatch(task.events)
+    async with Client(timeout_s=_REQUEST_TIMEOUT_S) as client:
+        target = Target(client, task.url, _HEADERS)
+        stopwatch.start()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(task.concurrency):
+                workers.create_task(_post_each(target, values))
+        stopwatch.stop()
+
+
+async def _post_each(target: Target, values: Iterator[bytes]) -> None:
+    for value in values:
+        await target.post(value)
+
+
 async def deliver(task: Task) -> None:
     """Run the whole service until all events are settled.
 
@@ -200,6 +220,8 @@ async def _run(task: Task) -> None:
                 await read(task)
             case Party.POST:
                 await post(task)
+            case Party.LEAN:
+                await post_leanly(task)
             case Party.SERVICE:
                 await deliver(task)
 

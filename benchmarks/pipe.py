@@ -144,6 +144,7 @@ def figures(pipe: Pipe) -> list[Figure]:
 _NAMES: Final = {
     Party.READ: "aiokafka read + orjson.loads",
     Party.POST: "aiohttp POST loop",
+    Party.LEAN: "the same over the lean transport",
     Party.SERVICE: "the whole service",
 }
 

@@ -29,6 +29,7 @@ from benchmarks import (
     pipe,
     scaling,
     soak,
+    starting,
     throughput,
 )
 from benchmarks.figures import Figure, Row, to_markdown
@@ -143,6 +144,11 @@ async def _pauses(extent: Extent, say: Say) -> list[Figure]:
     return handovers.pause_figures(await handovers.run(Latency.STEADY, rounds, handovers.EVENTS_BETWEEN, say))
 
 
+async def _start(extent: Extent, say: Say) -> list[Figure]:
+    idle_s = max(2.0, starting.IDLE_S * extent.scale)
+    return starting.figures(await starting.run(extent.of(starting.STARTS), idle_s, say))
+
+
 async def _scaling(extent: Extent, say: Say) -> list[Figure]:
     return scaling.figures(*await scaling.run(extent.scale, say))
 
@@ -165,6 +171,7 @@ ROWS: Final[dict[str, Callable[[Extent, Say], Coroutine[Any, Any, list[Figure]]]
     "outages": _outages,
     "pauses": _pauses,
     "scaling": _scaling,
+    "start": _start,
 }
 
 

@@ -25,6 +25,7 @@ from tests.chaos.readings import DEAD_LETTER_PARTITIONS, DEAD_LETTERS, GROUP, TO
 from tests.chaos.schedule import REQUEST_TIMEOUT_S, ROUND_S, SESSION_TIMEOUT_S, Planned, plan
 from tests.chaos.traffic import Traffic
 from tests.support.apache import ApacheKafka
+from tests.support.transport import TRANSPORT
 
 _TICK_S: Final = 0.02
 _SETTLED_CHECK_S: Final = 1.0
@@ -281,6 +282,7 @@ def _settings(bootstrap: str, *, by_calls: bool) -> dict[str, str]:
         "KAFKA__SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
         "DEAD_LETTER__TOPIC": DEAD_LETTERS,
         "PENDO__API_KEY": "chaos-key",
+        "PENDO__TRANSPORT": TRANSPORT,
         "DELIVERY__REQUEST_TIMEOUT_S": str(REQUEST_TIMEOUT_S),
         "DELIVERY__METADATA_TIMEOUT_S": str(REQUEST_TIMEOUT_S),
         "DELIVERY__MAX_RETRY_DELAY_S": "5",

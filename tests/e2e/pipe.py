@@ -25,6 +25,7 @@ from consumer.kafka.cluster import Cluster
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
 from consumer.service import Service
+from tests.support.transport import TRANSPORT
 
 NUMBERS = count()
 PREFIX = "pendo_consumer_"
@@ -152,6 +153,7 @@ class Pipe:
             "kafka__session_timeout_s": "6",
             "pendo__api_key": self.simulator.api_key,
             "pendo__data_url": self.simulator.url,
+            "pendo__transport": TRANSPORT,
             "dead_letter__topic": self.dead_letter_topic,
             "http__host": "127.0.0.1",
             "http__port": "0",
