@@ -1004,10 +1004,11 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "sent-once",
         "a request whose connection broke is not sent again in here",
         _POOL,
-        "            return await waiter\n",
-        "            return await waiter\n"
+        "        return await self._asked(await self._connected(deadline), request, deadline)\n",
+        "        try:\n"
+        "            return await self._asked(await self._connected(deadline), request, deadline)\n"
         "        except UnreachableError:\n"
-        "            return await self.exchange(request)\n",
+        "            return await self._asked(await self._connected(deadline), request, deadline)\n",
         "pendo/test_lean_pool.py",
     ),
     _m(
