@@ -110,7 +110,7 @@ def test_everything_is_run_without_arguments() -> None:
     assert options.keep
     assert {case.part for case in cases_of(options)} == set(Part)
     runs = list(runs_of(options))
-    assert len(runs) == 2 * 3 * len(USUAL) + 2 * 3 * 2 + 1 + len(USUAL) - 1
+    assert len(runs) == 2 * 3 * len(USUAL) + 2 * 3 * 3 + 1 + len(USUAL) - 2
 
 
 def test_what_is_run_can_be_chosen() -> None:
