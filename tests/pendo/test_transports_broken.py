@@ -124,7 +124,7 @@ async def test_a_server_that_speaks_first_is_not_answered(
 async def test_who_does_not_wait_any_more_leaves_no_answer_to_others(
     transport: Transport, tls: ssl.SSLContext | None, client_tls: ssl.SSLContext
 ) -> None:
-    """It comes later, on a connection that nobody uses again."""
+    """It comes later, on a connection that nobody uses before."""
     async with scripted((Act.PAUSE, OK), tls=tls) as server, opened(transport, tls=client_tls) as ours:
         asking = asyncio.create_task(ours.post(server.url))
         while not server.asked:
@@ -134,7 +134,9 @@ async def test_who_does_not_wait_any_more_leaves_no_answer_to_others(
             await asking
         assert await _told(ours.post(server.url)) == (200, b"ok")
         assert server.asked == [0, 1]
-        await server.gone[0].wait()
+        # The lean transport reads the answer, and keeps the connection; aiohttp closes it.
+        if transport == "session":
+            await server.gone[0].wait()
 
 
 async def test_an_idle_connection_that_the_server_closes_is_not_used(
