@@ -1,6 +1,6 @@
 """Memory: the service's resident size, seen from outside, while a long backlog drains, and while Pendo is down.
 
-A number of events comes in: identify of 1 KB with ten traits, in eight partitions. The largest size and how flat it is
+A number of events comes in: identify of 1 KB with ten traits, in twenty partitions. The largest size and how flat it is
 go out: the mean of the last third of the time against the middle one. Read from `/proc`, and so on Linux alone.
 """
 
@@ -18,10 +18,14 @@ from benchmarks.sink import Latency
 from benchmarks.stage import READY_S, Stage, stage
 
 EVENTS: Final = 1_000_000
-CONCURRENCY: Final = 128
+CONCURRENCY: Final = 256
+PARTITIONS: Final = 20
 DOWN_S: Final = 60.0
 """How long Pendo is down with a full buffer."""
-AIM_MIB: Final = 150.0
+AIM_MB: Final = 100.0
+"""While a backlog drains."""
+AIM_FULL_MB: Final = 150.0
+"""With a full buffer."""
 AIM_GROWTH: Final = 0.05
 """Of the size: what the last third may lie above the middle one and still be called flat."""
 VISITORS: Final = 500
@@ -110,17 +114,17 @@ async def run(events: int, down_s: float, say: Callable[[str], None]) -> Memory:
     Raises:
         PartyError: It took too long, or the service died.
     """
-    async with stage(Latency.CONSTANT) as set_stage:
+    async with stage(Latency.CONSTANT, PARTITIONS) as set_stage:
         say(f"memory: filling a topic with {events:,} events of 1 KB")
         await set_stage.fill(identify_events(events))
         say("memory: draining it")
         draining = await _weigh_draining(set_stage, events)
     few = min(events, 2 * _BUFFER_EVENTS)
-    async with stage(Latency.CONSTANT) as set_stage:
+    async with stage(Latency.CONSTANT, PARTITIONS) as set_stage:
         say(f"memory: {down_s:.0f} s with Pendo down and a full buffer")
         await set_stage.fill(identify_events(few, VISITORS))
         down = await _weigh_down(set_stage, events, down_s)
-    async with stage(Latency.CONSTANT) as set_stage:
+    async with stage(Latency.CONSTANT, PARTITIONS) as set_stage:
         say(f"memory: {down_s:.0f} s with Pendo down and a buffer full of events that are encoded anew")
         await set_stage.fill(page_events(few, VISITORS))
         rewritten = await _weigh_down(set_stage, events, down_s)
@@ -161,11 +165,11 @@ def weight_of(events: int, seconds: float, samples: Sequence[float]) -> Weight:
 
 def figures(memory: Memory) -> list[Figure]:
     """As lines of the results."""
-    of = f"1 KB with {TRAITS} traits, 8 partitions"
+    of = f"1 KB with {TRAITS} traits, {PARTITIONS} partitions, {CONCURRENCY} in flight"
     return [
-        _figure(f"draining {memory.draining.events:,} events, {of}", memory.draining),
-        _figure(f"{_down(memory.down)}, {of}", memory.down),
-        _figure(f"{_down(memory.rewritten)}, pages of 1 KB, encoded anew", memory.rewritten),
+        _figure(f"draining {memory.draining.events:,} events, {of}", AIM_MB, memory.draining),
+        _figure(f"{_down(memory.down)}, {of}", AIM_FULL_MB, memory.down),
+        _figure(f"{_down(memory.rewritten)}, pages of 1 KB, encoded anew", AIM_FULL_MB, memory.rewritten),
     ]
 
 
@@ -173,12 +177,12 @@ def _down(weight: Weight) -> str:
     return f"Pendo down for {weight.seconds:.0f} s, {weight.events:,} events of {VISITORS} visitors open"
 
 
-def _figure(case: str, weight: Weight) -> Figure:
+def _figure(case: str, aim_mb: float, weight: Weight) -> Figure:
     return Figure(
         what="RSS, max; flat: last third against middle third",
         case=case,
-        aim=f"≤ {AIM_MIB:g} MB, flat",
+        aim=f"≤ {aim_mb:g} MB, flat",
         value=f"{weight.max_mib:.0f} MiB, {weight.growth:+.1%}",
-        met=weight.max_mib * _MB_PER_MIB <= AIM_MIB and weight.growth <= AIM_GROWTH,
+        met=weight.max_mib * _MB_PER_MIB <= aim_mb and weight.growth <= AIM_GROWTH,
         note=f"thirds {weight.middle_mib:.1f} and {weight.last_mib:.1f} MiB, {weight.seconds:.0f} s",
     )

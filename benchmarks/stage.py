@@ -142,10 +142,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(latency: Latency) -> AsyncIterator[Stage]:
-    """Set the stage, and clear it."""
+async def stage(latency: Latency, partitions: int = PARTITIONS) -> AsyncIterator[Stage]:
+    """Set the stage, with a topic of so many partitions, and clear it."""
     async with ApacheKafka() as broker, endpoint(latency, journal=True) as sink:
-        await broker.create_topics([TOPIC], PARTITIONS)
+        await broker.create_topics([TOPIC], partitions)
         await broker.create_topics([DEAD_LETTER_TOPIC], 1)
         yield Stage(broker.bootstrap, sink)
 

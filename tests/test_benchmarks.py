@@ -24,6 +24,7 @@ from benchmarks import (
     results,
     scaling,
     soak,
+    starting,
     throughput,
 )
 from benchmarks.figures import Figure, Row, to_markdown, to_text
@@ -62,7 +63,7 @@ def test_the_cost_of_rules_is_measured() -> None:
     """Those that change nothing, and those that change the event."""
     costs = mapping.run(300, 3, _quiet)
     assert costs.changing_us > 0
-    assert len(mapping.figures(costs)) == 2
+    assert len(mapping.figures(costs)) == 3
     assert "20 rules" in mapping.report(costs)
 
 
@@ -430,3 +431,14 @@ async def test_calls_are_counted_and_weighed() -> None:
     assert found.backlog_calls < 3_000 / 20
     assert found.cpu_us > 0
     assert found.post_us > 0
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(180)
+async def test_a_start_is_timed_until_it_is_ready_and_idleness_weighed() -> None:
+    """Two starts, then a moment without an event."""
+    found = await starting.run(2, 1.0, _quiet)
+    assert len(found.ready_s) == 2
+    assert all(ready_s > 0 for ready_s in found.ready_s)
+    assert 0 <= found.idle_cpu < 1
+    assert [figure.met is not None for figure in starting.figures(found)] == [True, True]

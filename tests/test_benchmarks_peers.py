@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.building import tool_versions
+from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import ENTRIES, USUAL, Contestant
 from benchmarks.peers.drain import Kill
 from benchmarks.peers.events import sequenced_events
@@ -223,3 +224,19 @@ def test_two_contestants_are_compared(
     assert [outcomes[name]["events"] for name in ("bare", "service")] == [1_000] * 2
     assert [outcomes["service"][name] for name in ("missing", "repeats", "overtaken", "side_by_side")] == [0] * 4
     assert all(one["cpu_us"] > 0 for one in outcomes.values())
+
+
+def test_the_picture_has_a_bar_for_each_who_was_measured_and_says_who_broke_the_order() -> None:
+    """The longest fills the room; whoever has no outcome has no bar."""
+
+    def standing(name: str, latency: str, cpu_us: float, overtaken: int = 0) -> dict[str, object]:
+        outcome = {"cpu_us": cpu_us, "rss_mib": 80.0, "overtaken": overtaken, "side_by_side": 0}
+        return {"case": {"part": "plain", "latency": latency}, "contestant": name, "outcomes": [outcome]}
+
+    failed = {"case": {"part": "plain", "latency": "5ms"}, "contestant": "confluent", "outcomes": []}
+    found = [standing("service", "5ms", 30.0), standing("mq-bridge", "5ms", 60.0, overtaken=1), failed]
+    svg = chart({"standings": [*found, standing("bare", "lognormal", 100.0, overtaken=1)]})
+    assert svg.count("<rect") == 4
+    assert "60, order broken" in svg
+    assert "100, order broken" not in svg
+    assert "confluent" not in svg

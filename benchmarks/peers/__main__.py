@@ -13,6 +13,7 @@ from typing import Final
 
 from benchmarks import machine
 from benchmarks.peers.building import UnavailableError, build_go, tool_versions
+from benchmarks.peers.chart import draw
 from benchmarks.peers.contestants import ENTRIES, Contestant, Start
 from benchmarks.peers.drain import Arena, drain, kill, said
 from benchmarks.peers.endpoint import make_certificates
@@ -95,6 +96,7 @@ def main() -> int:
     if options.keep:
         FILE.write_text(to_page(standings, figures, about))
         FILE.with_suffix(".json").write_bytes(to_json(standings, figures, about))
+        draw(FILE)
     print(to_json(standings, figures, about).decode() if options.json else to_tables(standings, figures))
     failed = any(standing.failure for standing in standings) and "CI" in os.environ
     return int(failed or any(figure.met is False for figure in figures))

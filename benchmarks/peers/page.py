@@ -55,6 +55,7 @@ def to_page(standings: Standings, figures: list[Figure], about: dict[str, str]) 
         _PREFACE,
         "\n".join(f"- {name}: {value}" for name, value in about.items()),
         to_markdown(figures),
+        f"![CPU and memory of each]({FILE.with_suffix('.svg').name})",
         *(f"## {title}\n\n{_markdown(lines)}" for title, lines in _cases(standings)),
         "## Who they are",
         _markdown([("", "version", "settings"), *map(_who, those)]),
@@ -112,7 +113,7 @@ def _line(standing: Standing, *, zipf: bool) -> tuple[str, ...]:
 
 
 def _order(standing: Standing) -> str:
-    if standing.contestant is Contestant.BARE:
+    if not ENTRIES[standing.contestant].reads_kafka:
         return "-"
     broken = sum(outcome.overtaken for outcome in standing.outcomes)
     beside = sum(outcome.side_by_side for outcome in standing.outcomes)

@@ -74,8 +74,7 @@ class Crew(ABC, Generic[Turn]):
         """Seconds until a request may go; 0 when one may, infinite when only an answer can change it."""
         return self.gate.wait_s(now, ready=bool(self.lanes.ready))
 
-    @property
-    def sated(self) -> bool:
+    def is_sated(self) -> bool:
         """Whether more lies ready than is sent in the next moment: what is read beside it would only take room."""
         return False
 

@@ -44,10 +44,9 @@ class Routes:
         """Requests on the wire, over all routes."""
         return sum(senders.gate.in_flight for senders in self.senders.values())
 
-    @property
-    def sated(self) -> bool:
+    def is_sated(self) -> bool:
         """Whether on every route more lies ready than is sent in the next moment."""
-        return all(senders.sated for senders in self.senders.values())
+        return all(senders.is_sated() for senders in self.senders.values())
 
     def stalls(self) -> list[Stall]:
         """What an operator must mend, each once."""

@@ -24,8 +24,8 @@ Post = Callable[[bytes], Awaitable[tuple[Verdict, int]]]
 
 READY_PER_SENDER: Final = 8
 """Heads ready beside each that may be in flight. More would be sent no sooner, and be out of the processor's caches."""
-MIN_READY: Final = 1000
-"""Two polls."""
+MIN_READY: Final = 2000
+"""Half of it is more than goes out until reading looks again."""
 MAX_SUPPRESSED: Final = 100
 """Repeats may come by the ten thousand; the loop must get its turn in between."""
 
@@ -55,16 +55,20 @@ class Senders(Crew[Turn]):
         super().__init__(route, gate=gate, lanes=lanes, memory=memory, consequences=consequences)
         self._post = post
         self._enough = max(MIN_READY, READY_PER_SENDER * gate.limit.maximum)
+        self._sated = False
 
     def add(self, delivery: Delivery) -> None:
         """Queue a delivery, and wake a sender for it if it may go."""
         if self.lanes.add(delivery) and self._idle and not self._at_limit:
             self._wake_one()
 
-    @property
-    def sated(self) -> bool:
-        """See `Crew.sated`; callers never are, since the more lies there, the more goes in one call."""
-        return len(self.lanes.ready) >= self._enough
+    def is_sated(self) -> bool:
+        """See `Crew.is_sated`; from enough on until half of it is gone, so that reading goes in strides.
+
+        Callers never are: the more lies there, the more goes in one call.
+        """
+        self._sated = len(self.lanes.ready) >= (self._enough // 2 if self._sated else self._enough)
+        return self._sated
 
     async def _send_forever(self) -> None:
         clock, post = self._loop.time, self._post

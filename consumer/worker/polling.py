@@ -22,6 +22,8 @@ WORTHWHILE_PARTS: Final = 20
 """A twentieth of the buffer, or a full poll, must be free: a poll for each settled event would cost more than it."""
 FULL_CHECK_S: Final = 0.005
 """How often a full buffer is looked at again: far shorter than what stands in it takes to be delivered."""
+SATED_CHECK_S: Final = 0.02
+"""How often it is looked whether what lies ready goes to its end: each look wakes the process."""
 RETRY_DELAY_S: Final = 1.0
 RELIEF_INTERVAL_S: Final = 0.25
 """How often what blocks a partition is looked at; a scan of all lanes that wait."""
@@ -59,8 +61,7 @@ class Admitting(Protocol):
 class Delivering(Protocol):
     """What becomes of it."""
 
-    @property
-    def sated(self) -> bool:
+    def is_sated(self) -> bool:
         """Whether more lies ready than is sent in the next moment: what is read beside it would only take room."""
 
     def relieve(self) -> bool:
@@ -139,8 +140,9 @@ class Polling:
         waiting = self._pressure.waiting(owned, full=room == 0)
         if (waiting or room == 0) and (trickle := self._trickle()):
             room, waiting = trickle, self._pressure.brimming(owned)
-        if room == 0 or (waiting and len(waiting) == len(owned)) or self._routes.sated:
-            await asyncio.sleep(FULL_CHECK_S)
+        full = room == 0 or (waiting and len(waiting) == len(owned))
+        if full or self._routes.is_sated():
+            await asyncio.sleep(FULL_CHECK_S if full else SATED_CHECK_S)
             return
         # Only named when some must wait: the client's own `pause` would throw away what it has read ahead.
         readable = owned.keys() - waiting if waiting else ()

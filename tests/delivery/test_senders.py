@@ -216,13 +216,28 @@ async def test_enough_is_what_lies_ready_not_what_waits_behind_a_head(rig: Rig, 
     rig.hold(Hold.OPERATOR)
     for number in range(2 * MIN_READY):
         rig.send(f"hot-{number}", lane="hot")
-    before = rig.senders.sated
+    before = rig.senders.is_sated()
     for number in range(MIN_READY - 2):
         rig.send(f"one-{number}", lane=f"one-{number}")
-    almost = rig.senders.sated
+    almost = rig.senders.is_sated()
     rig.send("last", lane="last")
-    assert (before, almost, rig.senders.sated) == (False, False, True)
+    assert (before, almost, rig.senders.is_sated()) == (False, False, True)
     assert bench.tally.open_events == 3 * MIN_READY - 1
+
+
+async def test_what_is_enough_is_so_until_half_of_it_is_gone(rig: Rig) -> None:
+    """So that reading goes in strides: each look at it wakes the process."""
+    rig.hold(Hold.OPERATOR)
+    for number in range(MIN_READY):
+        rig.send(f"one-{number}", lane=f"one-{number}")
+    found = [rig.senders.is_sated()]
+    ready = rig.senders.lanes.ready
+    for left in (MIN_READY // 2, MIN_READY // 2 - 1, MIN_READY - 1):
+        kept = [ready.popleft() for _ in range(len(ready) - left)] if left < len(ready) else []
+        found.append(rig.senders.is_sated())
+        if left == MIN_READY // 2 - 1:
+            ready.extend(kept * (MIN_READY - 1 - left))
+    assert found == [True, True, False, False]
 
 
 async def test_stop_starts_no_request_and_drain_waits_for_those_in_flight(rig: Rig) -> None:

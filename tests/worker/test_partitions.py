@@ -96,8 +96,7 @@ class Engine:
     shares: list[tuple[int, int]] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
 
-    @property
-    def sated(self) -> bool:
+    def is_sated(self) -> bool:
         """As the routes: there is never too much."""
         return False
 

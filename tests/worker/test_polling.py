@@ -171,6 +171,10 @@ class Engine:
         self.undecided = False
         self.relieved = 0
 
+    def is_sated(self) -> bool:
+        """As the routes."""
+        return self.sated
+
     def map(self, event: Event) -> Mapped:
         """As the router: the event's own bytes are the body."""
         assert event.raw is not None
@@ -510,9 +514,9 @@ async def test_reading_waits_while_more_lies_ready_than_is_sent_in_the_next_mome
     async with bench.running():
         await _until(lambda: bench.engine.open)
         bench.engine.sated = True
-        await asyncio.sleep(2 * polling.FULL_CHECK_S)
+        await asyncio.sleep(2 * polling.SATED_CHECK_S)
         opened = len(bench.engine.open)
-        await asyncio.sleep(5 * polling.FULL_CHECK_S)
+        await asyncio.sleep(5 * polling.SATED_CHECK_S)
         assert len(bench.engine.open) == opened
         assert not bench.engine.relieved
         assert not any(progress.pressed for progress in bench.partitions.owned.values())
