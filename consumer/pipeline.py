@@ -154,7 +154,7 @@ class Pipeline:
             self._source,
             self.partitions,
             session_s=settings.kafka.session_timeout_s,
-            full=lambda: self.polling.room() == 0,
+            holds_back=self.polling.holds_back,
         )
 
     def _owned(self) -> Iterable[Progress]:

@@ -46,7 +46,9 @@ class Routes:
 
     def is_sated(self) -> bool:
         """Whether on every route more lies ready than is sent in the next moment."""
-        return all(senders.is_sated() for senders in self.senders.values())
+        # Each is asked: what one answers depends on what it answered before.
+        sated = [senders.is_sated() for senders in self.senders.values()]
+        return all(sated)
 
     def stalls(self) -> list[Stall]:
         """What an operator must mend, each once."""

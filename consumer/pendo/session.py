@@ -20,6 +20,7 @@ from consumer.pendo.waist import KEEPALIVE_S, Channel, Response
 MAX_BODY_BYTES: Final = 1024 * 1024
 """More than any answer that we understand; the rest is not read, and its connection is closed."""
 MAX_RAW_BODY_BYTES: Final = 1024 * 1024
+"""From here on aiohttp warns of bytes that are written in one piece."""
 
 
 class SessionTransport:
@@ -71,7 +72,7 @@ class SessionTransport:
             UnreachableError: No answer came, or not all of it.
         """
         assert self._session is not None  # noqa: S101  # a programming error, not a condition
-        # aiohttp writes large bytes in one piece, and warns of it; a file it writes in chunks.
+        # A file is written in chunks.
         data = BytesIO(body) if body is not None and len(body) > MAX_RAW_BODY_BYTES else body
         try:
             # Not as a context manager, which costs as much as reading the body: that leaves nothing to be closed.

@@ -52,9 +52,6 @@ class Attempts:
     newest: "deque[Attempt]" = field(default_factory=lambda: deque(maxlen=MAX_ATTEMPTS))
 
 
-NONE: Final = Attempts()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """An event's end.
@@ -124,7 +121,7 @@ class TracedTicket(Ticket):
                 type=type_,
                 outcome=outcome,
                 reason=reason,
-                attempts=self._attempts.pop(index, NONE),
+                attempts=self._attempts.pop(index, Attempts()),
                 began_ns=self._began_ns,
                 ended_ns=time_ns(),
             )

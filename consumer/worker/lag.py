@@ -65,7 +65,7 @@ class Lag:
     """Asks, and tells."""
 
     def __init__(
-        self, brokers: Brokers, logs: Logs, partitions: Partitions, *, session_s: float, full: Callable[[], bool]
+        self, brokers: Brokers, logs: Logs, partitions: Partitions, *, session_s: float, holds_back: Callable[[], bool]
     ) -> None:
         """Nothing is asked yet.
 
@@ -74,13 +74,13 @@ class Lag:
             logs: How far they reach.
             partitions: Ours.
             session_s: The group's timeout.
-            full: Whether the buffer is, so that nothing is read.
+            holds_back: Whether nothing is read on purpose.
         """
         self._brokers = brokers
         self._logs = logs
         self._partitions = partitions
         self._session_s = session_s
-        self._full = full
+        self._holds_back = holds_back
         self._loop = asyncio.get_running_loop()
         self._answered_s = self._loop.time()
         self._ends: dict[Partition, int] = {}
@@ -160,7 +160,7 @@ class Lag:
 
     async def _look_for_standstill(self) -> None:
         behind: dict[Partition, int] = {}
-        if not self._full():
+        if not self._holds_back():
             readable = [partition for partition, progress in self._partitions.owned.items() if _readable(progress)]
             try:
                 async with asyncio.timeout(self._session_s / 8):

@@ -59,7 +59,7 @@ class Admitting(Protocol):
 
 
 class Delivering(Protocol):
-    """What becomes of it."""
+    """Where events go: whether more are wanted, and what gives way."""
 
     def is_sated(self) -> bool:
         """Whether more lies ready than is sent in the next moment: what is read beside it would only take room."""
@@ -197,6 +197,10 @@ class Polling:
         if room < self._worthwhile or self._held_bytes() >= self._max_open_bytes:
             return 0
         return room
+
+    def holds_back(self) -> bool:
+        """Whether nothing is read on purpose: the buffer is full, or enough lies ready."""
+        return self.room() == 0 or self._routes.is_sated()
 
     def _held_bytes(self) -> int:
         prefetched = self._reader.prefetched_bytes(len(self._partitions.owned))

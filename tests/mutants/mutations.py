@@ -308,9 +308,17 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "full-is-no-standstill",
         "a process that reads nothing because its buffer is full is not restarted",
         "worker/lag.py",
-        "if not self._full():",
+        "if not self._holds_back():",
         "if True:",
         "worker/test_lag.py",
+    ),
+    _m(
+        "enough-is-no-standstill",
+        "a process that reads nothing because enough lies ready is not restarted",
+        "worker/polling.py",
+        "return self.room() == 0 or self._routes.is_sated()",
+        "return self.room() == 0",
+        "worker/test_polling.py",
     ),
     _m(
         "held-back-is-no-standstill",

@@ -137,7 +137,7 @@ class Bench:
         self.partitions = Partitions(
             self.kafka, Engine(), start_from="earliest", drain_s=0.1, tag=b"a-writer", tally=Tally(), commit=_commit
         )
-        self.lag = Lag(self.kafka, self.kafka, self.partitions, session_s=SESSION_S, full=lambda: self.full)
+        self.lag = Lag(self.kafka, self.kafka, self.partitions, session_s=SESSION_S, holds_back=lambda: self.full)
 
     @asynccontextmanager
     async def asking(self, *away: Partition) -> AsyncIterator[asyncio.Task[None]]:

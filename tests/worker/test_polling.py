@@ -518,9 +518,11 @@ async def test_reading_waits_while_more_lies_ready_than_is_sent_in_the_next_mome
         opened = len(bench.engine.open)
         await asyncio.sleep(5 * polling.SATED_CHECK_S)
         assert len(bench.engine.open) == opened
+        assert bench.polling.holds_back()
         assert not bench.engine.relieved
         assert not any(progress.pressed for progress in bench.partitions.owned.values())
         bench.engine.sated = False
+        assert not bench.polling.holds_back()
         await _until(lambda: len(bench.engine.open) > opened)
 
 

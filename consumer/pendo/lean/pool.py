@@ -144,7 +144,11 @@ class Pool:
         socket = await start_connection(
             await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
         )
-        wire, connection = await self._loop.create_connection(lambda: Connection(self, renew_at), sock=socket)
+        try:
+            wire, connection = await self._loop.create_connection(lambda: Connection(self, renew_at), sock=socket)
+        except BaseException:
+            socket.close()
+            raise
         if self._tls is not None:
             if wire.is_closing():
                 raise ConnectionResetError
