@@ -12,6 +12,7 @@ import trustme
 
 from consumer.errors import UnreachableError
 from tests.support.scripted import OK, Act, Script, scripted
+from tests.support.tools import missing
 from tests.support.transports import Transport, opened
 
 pytestmark = pytest.mark.timeout(30)
@@ -145,7 +146,7 @@ async def test_an_address_of_ipv6_is_a_host_like_any_other(
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        missing("this machine has no IPv6")
     async with (
         scripted(host="::1", tls=server_tls if secured else None) as server,
         opened(transport, tls=client_tls) as ours,
