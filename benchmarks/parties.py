@@ -22,6 +22,7 @@ from aiokafka.structs import TopicPartition
 from yarl import URL
 
 from benchmarks.events import bodies
+from benchmarks.rig import post_all
 from consumer import log
 from consumer.config.load import load
 from consumer.pendo.client import Client, Target
@@ -162,15 +163,8 @@ async def post_leanly(task: Task) -> None:
     async with Client(timeout_s=_REQUEST_TIMEOUT_S) as client:
         target = Target(client, task.url, _HEADERS)
         stopwatch.start()
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(task.concurrency):
-                workers.create_task(_post_each(target, values))
+        await post_all(values, target.post, task.concurrency)
         stopwatch.stop()
-
-
-async def _post_each(target: Target, values: Iterator[bytes]) -> None:
-    for value in values:
-        await target.post(value)
 
 
 async def deliver(task: Task) -> None:

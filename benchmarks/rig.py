@@ -1,7 +1,7 @@
 """The engine on a rig: the service's admission, tickets, progress, lanes, gate and senders, with nothing around them.
 
 Values come in, microseconds of CPU go out. Each poll's records are decoded and mapped right before they are admitted,
-so that memory is as warm as in the service, and that time is left out; a request is a coroutine of the caller's.
+so that memory is as warm as in the service, and that time is left out; how a request is answered is for the caller.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from consumer.mapping.result import Mapped
 from consumer.mapping.router import Router
 from consumer.pendo.endpoints import route_table
 from consumer.pendo.requests import Route
+from consumer.pendo.verdicts import Verdict
 from consumer.process import settle_heap
 from consumer.segment.decode import decode
 from consumer.segment.events import Decoded, Event
@@ -73,23 +74,40 @@ def engine_us(load: Load, post: Post, senders: int) -> float:
 
 
 def bare_us(values: Sequence[bytes], post: Post, senders: int) -> float:
-    """CPU of the same requests from as many bare tasks."""
+    """CPU of the same requests, as many at once, with nothing around them."""
     with settled_memory():
         return uvloop.run(_post_all(values, post, senders))
 
 
 async def _post_all(values: Sequence[bytes], post: Post, senders: int) -> float:
-    left = iter(values)
-
-    async def send() -> None:
-        for value in left:
-            await post(value)
-
     began_s = time.process_time()
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(senders):
-            tasks.create_task(send())
+    await post_all(iter(values), post, senders)
     return (time.process_time() - began_s) * 1e6
+
+
+async def post_all(values: Iterator[bytes], post: Post, at_once: int) -> None:
+    """Post them all, so many at once: each answer posts the next."""
+    in_flight, posting = 0, False
+    done = asyncio.Event()
+
+    def fill() -> None:
+        nonlocal in_flight, posting
+        posting = True
+        while in_flight < at_once and (value := next(values, None)) is not None:
+            in_flight += 1
+            post(value, answered)
+        posting = False
+        if not in_flight:
+            done.set()
+
+    def answered(_: Verdict, __: int | str) -> None:
+        nonlocal in_flight
+        in_flight -= 1
+        if not posting:
+            fill()
+
+    fill()
+    await done.wait()
 
 
 def router() -> Router:
@@ -178,7 +196,7 @@ class _Rig:
     async def drain(self, post: Post, concurrency: int) -> float:
         """Admit all values as the poll loop does, wait until all are settled; microseconds of CPU."""
         engine = engine_of(post, concurrency, self._prepared, _NoLetters())
-        sending = asyncio.create_task(engine.senders.run(concurrency))
+        sending = asyncio.create_task(engine.senders.run())
         await asyncio.sleep(0)
         began_s = time.process_time()
         with patch.object(admission, "decode", self._prepared.decode):

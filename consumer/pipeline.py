@@ -14,7 +14,7 @@ from typing import Any, Final
 from consumer import metrics
 from consumer.config.settings import Settings
 from consumer.delivery.crew import Crew
-from consumer.delivery.engine import Shared, callers_of, concurrency_of, senders_of
+from consumer.delivery.engine import Shared, callers_of, senders_of
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.memory import Memory
 from consumer.delivery.routes import Routes
@@ -171,7 +171,7 @@ class Pipeline:
             letters=self.letterbox,
             routes=len(posts) + len(calls),
         )
-        crews: dict[Route, Crew[Any]] = {}
+        crews: dict[Route, Crew[Any, Any]] = {}
         crews |= {route: senders_of(route, shared, target.post) for route, target in posts.items()}
         crews |= {route: callers_of(route, target.form, shared, target.call) for route, target in calls.items()}
         return Routes(crews, self.letterbox, self._lease)
@@ -219,9 +219,7 @@ class Pipeline:
             "pulse": self.pulse.run(),
             **beside,
         }
-        routes = self.routes.senders
-        for route, senders in routes.items():
-            parts[f"senders {route}"] = senders.run(concurrency_of(route, self._settings, len(routes)))
+        parts |= {f"senders {route}": senders.run() for route, senders in self.routes.senders.items()}
         self._tasks = {name: tasks.create_task(part, name=name) for name, part in parts.items()}
 
     async def _drain(self) -> int:

@@ -4,6 +4,7 @@ Of each ready lane a cell is made, of many cells one call; its answer goes to th
 each other is for `linger`, how many ids one carries for `batch`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -30,7 +31,7 @@ MAX_DELIVERIES: Final = 2_000
 """In one call: to put more together would keep the loop from its other work for too long."""
 
 
-class Callers(Crew[list[Cell]]):
+class Callers(Crew[list[Cell], Answer]):
     """One route's callers."""
 
     lanes: CallLanes
@@ -53,40 +54,45 @@ class Callers(Crew[list[Cell]]):
         self._cells = Cells(form, memory, consequences.settle_suppressed)
         self._form = form
         self._call = call
+        self._calls: set[asyncio.Task[None]] = set()
 
     def add(self, delivery: Delivery) -> None:
-        """Queue a delivery; with the first that is ready somebody begins to wait for more."""
-        if self.lanes.add(delivery) and len(self.lanes.ready) == 1 and self._idle and not self._at_limit:
-            self._wake_one()
+        """See `Crew.add`; with the first that is ready it begins to wait for more."""
+        if self.lanes.add(delivery) and len(self.lanes.ready) == 1:
+            self.wake()
 
-    async def _send_forever(self) -> None:
-        clock = self._loop.time
-        while True:
-            began = clock()
-            cells = self._take(began)
-            if cells is None:
-                await self._wait()
-                continue
-            body = self._form.body(cells[0].kind, [cell.element for cell in cells])
-            status: int | str
-            try:
-                answer, status = await self._call(cells[0].kind, body)
-            except UnreachableError as error:
-                answer, status = Answer(NO_ANSWER), error.kind
-            now = clock()
-            self._answered(status, now - began)
-            self.consequences.draw_call(cells, answer, status, began, now)
-            if self._stopping and not self.gate.in_flight:
-                self._quiet.set()
+    async def run(self) -> None:
+        """See `Crew.run`."""
+        try:
+            await super().run()
+        finally:
+            for call in self._calls:
+                call.cancel()
+
+    def _send(self, turn: list[Cell], now: float) -> None:
+        body = self._form.body(turn[0].kind, [cell.element for cell in turn])
+        call = self._loop.create_task(self._wait_for(self._call(turn[0].kind, body), turn, now))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _wait_for(self, coming: Awaitable[tuple[Answer, int]], turn: list[Cell], began: float) -> None:
+        status: int | str
+        try:
+            answer, status = await coming
+        except UnreachableError as error:
+            answer, status = Answer(NO_ANSWER), error.kind
+        except Exception as error:  # noqa: BLE001  # raised by `run`
+            self._break(error)
+            return
+        self._answered(turn, began, answer, status)
+
+    def _draw(self, turn: list[Cell], told: Answer, status: int | str, began: float, now: float) -> None:
+        self.consequences.draw_call(turn, told, status, began, now)
 
     def _wait_s(self, now: float) -> float:
         wait_s = super()._wait_s(now)
         # A probe is to find out something, and waits for nobody.
         return wait_s if wait_s or self.gate.probing else self.lanes.linger.wait_s(now, len(self.lanes.ready))
-
-    @property
-    def _turns(self) -> int:
-        return -(-len(self.lanes.ready) // self._batch.size)
 
     def _judged(self) -> list[Cell] | None:
         """The cells of the next call: of one kind, and no more than any of their lanes may go with."""
@@ -115,7 +121,7 @@ class Callers(Crew[list[Cell]]):
         self.lanes.linger.took(looked, owed)
         if not cells and looked:
             # All that was looked at was settled without a request; there may be more.
-            self._yield()
+            self.wake()
         return cells or None
 
     def _next_lane(self) -> Lane | None:

@@ -1,12 +1,13 @@
-"""The crew of one route: a fixed set of tasks, each of which sends one request at a time.
+"""The crew of one route: it sends as many requests at once as the gate lets go.
 
 Deliveries come in through `add`. In which order heads go is decided by `lanes`, whether one may go by the `gate`. What
 one request carries, and what follows from its answer, is for `senders` and `callers`.
+
+There is no task a request: an answer acts on its own delivery and sends the next one, in the same turn of the loop.
 """
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
 from math import inf
 from typing import Final, Generic, TypeVar
 
@@ -27,9 +28,11 @@ TIMER_RESOLUTION_S: Final = 0.001
 
 Turn = TypeVar("Turn")
 """What one request carries, and whose it is."""
+Told = TypeVar("Told")
+"""What an answer says."""
 
 
-class Crew(ABC, Generic[Turn]):
+class Crew(ABC, Generic[Turn, Told]):
     """One route's.
 
     Attributes:
@@ -49,26 +52,32 @@ class Crew(ABC, Generic[Turn]):
         self.durations = Histogram(DURATION_BUCKETS_S)
         self.consequences = consequences
         self._memory = memory
-        self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = inf
+        self._running = False
         self._stopping = False
-        # The loop has its turn; nobody goes through repeats meanwhile.
-        self._yielding = False
+        # It is looked for work in the loop's next turn; or just now.
+        self._woken = False
+        self._looking = False
         self._quiet = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[None] = self._loop.create_future()
 
     @abstractmethod
     def add(self, delivery: Delivery) -> None:
-        """Queue a delivery, and see to it that somebody is woken for it when it may go."""
-
-    @abstractmethod
-    async def _send_forever(self) -> None:
-        """Send one request after another."""
+        """Queue a delivery, and see to it that it is looked for work when it may go."""
 
     @abstractmethod
     def _judged(self) -> Turn | None:
         """What goes next; what need not go is settled on the way."""
+
+    @abstractmethod
+    def _draw(self, turn: Turn, told: Told, status: int | str, began: float, now: float) -> None:
+        """Act on its answer."""
+
+    @abstractmethod
+    def _send(self, turn: Turn, now: float) -> None:
+        """Send it; its answer is handed to `_answered`, once."""
 
     def _wait_s(self, now: float) -> float:
         """Seconds until a request may go; 0 when one may, infinite when only an answer can change it."""
@@ -78,16 +87,18 @@ class Crew(ABC, Generic[Turn]):
         """Whether more lies ready than is sent in the next moment: what is read beside it would only take room."""
         return False
 
-    @property
-    def _turns(self) -> int:
-        """How many requests stand ready."""
-        return len(self.lanes.ready)
+    async def run(self) -> None:
+        """Send until cancelled.
 
-    async def run(self, senders: int) -> None:
-        """Send until cancelled, with so many tasks."""
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(senders):
-                tasks.create_task(self._send_forever(), name=f"{self.route} sender {number}")
+        Raises:
+            Exception: What follows from an answer failed, which is a bug.
+        """
+        self._running = True
+        self.wake()
+        try:
+            await self._broken
+        finally:
+            self._running = False
 
     def stop(self) -> None:
         """Start no further request."""
@@ -131,55 +142,66 @@ class Crew(ABC, Generic[Turn]):
         self.gate.probe_now()
         self.wake()
 
+    def wake(self) -> None:
+        """Look for work in the loop's next turn."""
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._on_woken)
+
+    def _on_woken(self) -> None:
+        self._woken = False
+        try:
+            self._send_all(self._loop.time())
+        except Exception as error:  # noqa: BLE001  # raised by `run`
+            self._break(error)
+
+    def _answered(self, turn: Turn, began: float, told: Told, status: int | str) -> None:
+        """An answer came, or none in time."""
+        if not self._running:
+            return
+        now = self._loop.time()
+        try:
+            self.requests[status] += 1
+            self.durations.observe(now - began)
+            self._draw(turn, told, status, began, now)
+            if not self._woken and not self._looking:
+                self._send_all(now)
+            if self._stopping and not self.gate.in_flight:
+                self._quiet.set()
+        except Exception as error:  # noqa: BLE001  # raised by `run`
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _send_all(self, now: float) -> None:
+        """Send what may go now."""
+        gate = self.gate
+        self._looking = True
+        while (turn := self._take(now)) is not None:
+            gate.begin(now)
+            self._send(turn, now)
+            if gate.in_flight >= gate.limit.value:
+                break  # the answer that makes room comes back here
+        self._looking = False
+
     def _take(self, now: float) -> Turn | None:
-        """The next head that may be sent now; else see to it that somebody is woken when one may."""
-        if self._stopping or self._yielding:
+        """What may be sent now; else see to it that it is looked again when something may."""
+        if self._stopping or not self._running:
             return None
-        gate, lanes = self.gate, self.lanes
+        lanes = self.lanes
         if lanes.retries:
             lanes.wake_due(now)
         wait_s = self._wait_s(now)
         turn = self._judged() if wait_s == 0.0 else None
-        if turn is not None:
-            gate.begin(now)
-        if self._idle or turn is None:
-            self._see_to_the_rest(now, wait_s)
+        if turn is None and wait_s != inf:  # else the answer that opens the gate comes back here
+            due = lanes.next_due()
+            if wait_s:
+                self._wake_at(now + wait_s if due is None else min(now + wait_s, due))
+            elif due is not None:
+                self._wake_at(due)
         return turn
-
-    def _yield(self) -> None:
-        """Let the loop have its turn before anybody looks for work again."""
-        self._yielding = True
-        self._loop.call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        self._yielding = False
-        self.wake()
-
-    async def _wait(self) -> None:
-        """Wait until there may be work."""
-        woken = self._loop.create_future()
-        self._idle.append(woken)
-        await woken
-
-    def _answered(self, status: int | str, took_s: float) -> None:
-        self.requests[status] += 1
-        self.durations.observe(took_s)
-
-    def _see_to_the_rest(self, now: float, wait_s: float) -> None:
-        """Who has looked for work sees to what it leaves: heads that are ready, or the time when one may go.
-
-        This is the one rule by which senders are woken; whoever is woken follows it in turn.
-        """
-        if wait_s == inf:
-            return  # the answer that opens the gate brings its sender back here
-        due = self.lanes.next_due()
-        if wait_s:
-            self._wake_at(now + wait_s if due is None else min(now + wait_s, due))
-        elif self.lanes.ready:
-            if not self._at_limit:
-                self.wake()
-        elif due is not None:
-            self._wake_at(due)
 
     def _wake_at(self, due: float) -> None:
         if due >= self._timer_due:
@@ -192,22 +214,4 @@ class Crew(ABC, Generic[Turn]):
 
     def _on_timer(self) -> None:
         self._timer_due = inf
-        self.lanes.wake_due(self._loop.time())
         self.wake()
-
-    @property
-    def _at_limit(self) -> bool:
-        """Whether only an answer makes room, which brings its sender back to look for work."""
-        return self.gate.in_flight >= self.gate.limit.value
-
-    def wake(self) -> None:
-        """Wake as many idle senders as may find work; one at least, to find out when there will be some."""
-        for _ in range(max(1, min(self._turns, self.gate.limit.value - self.gate.in_flight))):
-            self._wake_one()
-
-    def _wake_one(self) -> None:
-        while self._idle:
-            woken = self._idle.popleft()
-            if not woken.done():
-                woken.set_result(None)
-                return

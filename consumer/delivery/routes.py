@@ -35,7 +35,7 @@ class Routes:
         senders: By route: senders, or callers.
     """
 
-    def __init__(self, senders: Mapping[Route, Crew[Any]], letterbox: Letterbox, lease: Lease) -> None:
+    def __init__(self, senders: Mapping[Route, Crew[Any, Any]], letterbox: Letterbox, lease: Lease) -> None:
         self.senders = senders
         self._lease = lease
         self._letterbox = letterbox
@@ -206,7 +206,7 @@ def _long(why: Hold) -> bool:
             assert_never(why)
 
 
-def _samples(senders: Crew[Any]) -> Iterator[Sample]:
+def _samples(senders: Crew[Any, Any]) -> Iterator[Sample]:
     gate, route = senders.gate, (senders.route.value,)
     for status, count in senders.requests.items():
         yield Sample(metrics.REQUESTS, count, (*route, str(status)))

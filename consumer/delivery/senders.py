@@ -3,7 +3,8 @@
 A head that the memory finds need be sent goes out as it is; its verdict goes to the consequences.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from consumer.delivery.consequences import Consequences
@@ -15,12 +16,11 @@ from consumer.delivery.letters import Letters
 from consumer.delivery.memory import FACT, Memory, Stamp, stamp_of
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
-from consumer.errors import UnreachableError
 from consumer.pendo.requests import Request, Route
-from consumer.pendo.verdicts import NO_ANSWER, Verdict
+from consumer.pendo.verdicts import OnVerdict, Verdict
 
-Post = Callable[[bytes], Awaitable[tuple[Verdict, int]]]
-"""Sends a body on this route; raises `UnreachableError`."""
+Post = Callable[[bytes, OnVerdict], None]
+"""Sends a body on this route, and tells the verdict, once."""
 
 READY_PER_SENDER: Final = 8
 """Heads ready beside each that may be in flight. More would be sent no sooner, and be out of the processor's caches."""
@@ -33,7 +33,7 @@ Turn = tuple[Lane, Request, Stamp]
 """A lane whose head is to go, what goes out of it, and how new that is."""
 
 
-class Senders(Crew[Turn]):
+class Senders(Crew[Turn, Verdict]):
     """One route's senders."""
 
     def __init__(
@@ -58,9 +58,9 @@ class Senders(Crew[Turn]):
         self._sated = False
 
     def add(self, delivery: Delivery) -> None:
-        """Queue a delivery, and wake a sender for it if it may go."""
-        if self.lanes.add(delivery) and self._idle and not self._at_limit:
-            self._wake_one()
+        """See `Crew.add`."""
+        if self.lanes.add(delivery):
+            self.wake()
 
     def is_sated(self) -> bool:
         """See `Crew.is_sated`; from enough on until half of it is gone, so that reading goes in strides.
@@ -70,26 +70,12 @@ class Senders(Crew[Turn]):
         self._sated = len(self.lanes.ready) >= (self._enough // 2 if self._sated else self._enough)
         return self._sated
 
-    async def _send_forever(self) -> None:
-        clock, post = self._loop.time, self._post
-        while True:
-            began = clock()
-            turn = self._take(began)
-            if turn is None:
-                await self._wait()
-                continue
-            lane, sent, stamp = turn
-            verdict: Verdict
-            status: int | str
-            try:
-                verdict, status = await post(sent.body)
-            except UnreachableError as error:
-                verdict, status = NO_ANSWER, error.kind
-            now = clock()
-            self._answered(status, now - began)
-            self.consequences.draw(lane, sent, stamp, verdict, status, began, now)
-            if self._stopping and not self.gate.in_flight:
-                self._quiet.set()
+    def _send(self, turn: Turn, now: float) -> None:
+        self._post(turn[1].body, partial(self._answered, turn, now))
+
+    def _draw(self, turn: Turn, told: Verdict, status: int | str, began: float, now: float) -> None:
+        lane, sent, stamp = turn
+        self.consequences.draw(lane, sent, stamp, told, status, began, now)
 
     def _judged(self) -> Turn | None:
         """The next head that need be sent; those that need not are settled on the way."""
@@ -105,6 +91,6 @@ class Senders(Crew[Turn]):
             self.consequences.suppress(lane, sent, stamp)
             suppressed += 1
             if suppressed == MAX_SUPPRESSED:
-                self._yield()
+                self.wake()
                 break
         return None

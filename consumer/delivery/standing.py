@@ -107,7 +107,7 @@ def hash_of(lane: str) -> str:
     return blake2b(lane.encode(), digest_size=_HASH_BYTES).hexdigest()
 
 
-def standings(crew: Crew[Any], ticket: Ticket, held: Wait | None) -> Iterator[Standing]:
+def standings(crew: Crew[Any, Any], ticket: Ticket, held: Wait | None) -> Iterator[Standing]:
     """The open events of one record on one route.
 
     Args:
@@ -122,7 +122,7 @@ def standings(crew: Crew[Any], ticket: Ticket, held: Wait | None) -> Iterator[St
 
 
 def first_standings(
-    crew: Crew[Any], tickets: Container[Ticket], held: Wait | None
+    crew: Crew[Any, Any], tickets: Container[Ticket], held: Wait | None
 ) -> Iterator[tuple[Ticket, Standing]]:
     """An open event of each of many records, in one walk: looking for each alone would take the loop's time."""
     found: set[Ticket] = set()
@@ -134,7 +134,7 @@ def first_standings(
                 yield ticket, _standing(crew, lane, place, delivery, held)
 
 
-def _standing(crew: Crew[Any], lane: Lane, place: int, delivery: Delivery, held: Wait | None) -> Standing:
+def _standing(crew: Crew[Any, Any], lane: Lane, place: int, delivery: Delivery, held: Wait | None) -> Standing:
     front = lane.queue[0]
     trouble = front.trouble
     return Standing(
@@ -150,7 +150,7 @@ def _standing(crew: Crew[Any], lane: Lane, place: int, delivery: Delivery, held:
     )
 
 
-def _wait(crew: Crew[Any], lane: Lane, place: int, held: Wait | None) -> Wait:
+def _wait(crew: Crew[Any, Any], lane: Lane, place: int, held: Wait | None) -> Wait:
     if place < lane.in_flight:
         return Wait.ANSWER
     closed = held or _closed(crew.gate)

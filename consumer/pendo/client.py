@@ -7,6 +7,7 @@ the key.
 
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, Literal, Self
 
 from yarl import URL
@@ -16,8 +17,8 @@ from consumer.pendo.calls import Answer, Form, answer_of
 from consumer.pendo.endpoints import Kind
 from consumer.pendo.lean.transport import LeanTransport
 from consumer.pendo.session import ProxyChoice, SessionTransport
-from consumer.pendo.verdicts import Verdict, verdict_of
-from consumer.pendo.waist import Channel
+from consumer.pendo.verdicts import NO_ANSWER, OnVerdict, verdict_of
+from consumer.pendo.waist import Channel, End, Response
 
 GET: Final = "GET"
 POST: Final = "POST"
@@ -105,17 +106,16 @@ class Target:
         """Send what follows there, with these headers."""
         self._channel = self._client.channel(URL(url, encoded=True), headers)
 
-    async def post(self, body: bytes) -> tuple[Verdict, int]:
-        """Send one request.
+    def post(self, body: bytes, on_verdict: OnVerdict) -> None:
+        """Send one request, and tell the verdict on it, once."""
+        self._channel.post(body, partial(_judge, on_verdict))
 
-        Returns:
-            The verdict and the HTTP status.
 
-        Raises:
-            UnreachableError: No answer came, or not all of it.
-        """
-        status, headers, answer = await self._channel.post(body)
-        return verdict_of(status, headers, answer), status
+def _judge(on_verdict: OnVerdict, end: End) -> None:
+    if isinstance(end, Response):
+        on_verdict(verdict_of(*end), end.status)
+    else:
+        on_verdict(NO_ANSWER, end.kind)
 
 
 class CallTarget:

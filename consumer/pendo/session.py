@@ -4,6 +4,7 @@ Bytes go in, a `Response` or an `UnreachableError` comes out. Redirects are neve
 that answers 200), and bodies are always read, so that connections can be used again.
 """
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from io import BytesIO
@@ -15,7 +16,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from consumer.errors import UnreachableError
-from consumer.pendo.waist import KEEPALIVE_S, Channel, Response
+from consumer.pendo.waist import KEEPALIVE_S, Channel, End, OnEnd, Response
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """More than any answer that we understand; the rest is not read, and its connection is closed."""
@@ -31,6 +32,7 @@ class SessionTransport:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._proxies = proxies
         self._session: aiohttp.ClientSession | None = None
+        self._posts: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Open the session, in the running loop."""
@@ -43,13 +45,29 @@ class SessionTransport:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the session and its connections."""
+        """Close the session and its connections; what is on its way has no answer."""
+        for post in self._posts:
+            post.cancel()
         if self._session is not None:
             await self._session.close()
 
     def channel(self, url: URL, headers: Mapping[str, str]) -> Channel:
         """The way to a URL."""
         return _SessionChannel(self, url, headers)
+
+    def post(self, url: URL, headers: Mapping[str, str], body: bytes, on_end: OnEnd) -> None:
+        """Send one request; see `Channel`."""
+        post = asyncio.create_task(self._post(url, headers, body, on_end))
+        self._posts.add(post)
+        post.add_done_callback(self._posts.discard)
+
+    async def _post(self, url: URL, headers: Mapping[str, str], body: bytes, on_end: OnEnd) -> None:
+        end: End
+        try:
+            end = await self.exchange(hdrs.METH_POST, url, headers, body)
+        except UnreachableError as error:
+            end = error
+        on_end(end)
 
     async def exchange(
         self,
@@ -88,7 +106,7 @@ class SessionTransport:
             return Response(response.status, response.headers, await _bounded_body(response))
         except TimeoutError:
             raise UnreachableError("timeout", "no answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a library raises, there is no answer
             # Without its cause, whose text may quote the URL, and with it the key.
             raise UnreachableError("connection", error.__class__.__name__) from None
 
@@ -103,9 +121,9 @@ class _SessionChannel:
         self._url = url
         self._headers = headers
 
-    async def post(self, body: bytes) -> Response:
+    def post(self, body: bytes, on_end: OnEnd) -> None:
         """Send one request; see `Channel`."""
-        return await self._session.exchange(hdrs.METH_POST, self._url, self._headers, body)
+        self._session.post(self._url, self._headers, body, on_end)
 
 
 class ProxyChoice:

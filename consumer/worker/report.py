@@ -122,7 +122,7 @@ class Report:
             "unaccounted": tally.unaccounted(self._partitions.open_events()),
         }
 
-    def _gate(self, crew: Crew[Any]) -> dict[str, Any]:
+    def _gate(self, crew: Crew[Any, Any]) -> dict[str, Any]:
         gate = crew.gate
         since_ms = self.history.since_ms(("gate", crew.route, gate.state, gate.stall))
         if gate.state is GateState.CIRCUIT and gate.outage_since is not None:

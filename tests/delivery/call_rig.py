@@ -9,7 +9,7 @@ from typing import Any
 from consumer.delivery.batch import Batch
 from consumer.delivery.call_consequences import CallConsequences
 from consumer.delivery.call_lanes import CallLanes
-from consumer.delivery.callers import MAX_CALLS, Callers
+from consumer.delivery.callers import Callers
 from consumer.delivery.lane import Delivery
 from consumer.delivery.memory import Memory
 from consumer.delivery.retry import Backoff
@@ -135,7 +135,7 @@ class Rig:
         )
         self.gate = gate
         self._route = route
-        self._tasks = asyncio.create_task(self.callers.run(MAX_CALLS))
+        self._tasks = asyncio.create_task(self.callers.run())
 
     def say(
         self, id_: str, *, kind: Kind = "visitor", at_ms: int | None = None, identity: int = 0, **values: object

@@ -16,13 +16,14 @@ from consumer.delivery.limit import Limit
 from consumer.delivery.memory import Memory
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
-from consumer.delivery.senders import Post, Senders
+from consumer.delivery.senders import Senders
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter
 from consumer.kafka.progress import Progress
 from consumer.outcomes import EventType, Outcome
 from consumer.pendo.requests import Request, Route
+from tests.support.awaited import Answering, by_tasks
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Engine:
             random=self.random,
         )
 
-    def senders(self, post: Post, letters: Letters, *, gate: Gate | None = None) -> Senders:
+    def senders(self, post: Answering, letters: Letters, *, gate: Gate | None = None) -> Senders:
         """Senders before a destination."""
         return Senders(
             Route.SEGMENTIO,
@@ -114,7 +115,7 @@ class Engine:
             backoff=Backoff(self.max_delay_s, self.random),
             poison=self.poison,
             max_lane=self.max_lane,
-            post=post,
+            post=by_tasks(post),
             letters=letters,
         )
 

@@ -7,7 +7,7 @@ letterbox checks that nothing is given up without cause. It knows the engine's p
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from random import Random
@@ -197,8 +197,8 @@ class Destination:
         failing = self._chance.choice([0.0, 0.1, 0.6, 1.0])
         self._failing = 1.0 if self._mood is Mood.OUTAGE else failing
 
-    async def post(self, body: bytes) -> tuple[Verdict, int]:
-        """One request."""
+    def post(self, body: bytes) -> Awaitable[tuple[Verdict, int]]:
+        """One request: it goes now."""
         assert self._lease.allows(now()), f"sent though held by {self._lease.held}"
         saying = json.loads(body)
         arrival = self.arrivals[saying["n"]]
@@ -207,6 +207,9 @@ class Destination:
         if arrival.tried < 0:
             arrival.tried = self.passed
         self._flying.append(arrival)
+        return self._verdict_later(arrival, saying)
+
+    async def _verdict_later(self, arrival: Arrival, saying: dict[str, Any]) -> tuple[Verdict, int]:
         await asyncio.sleep(self._latency_s())
         self._flying.remove(arrival)
         try:
@@ -421,7 +424,7 @@ class World:
     def _letterbox_of(self, poison: tuple[float, int]) -> Letterbox:
         return Letterbox(self.chance, self.destination, poison)
 
-    def _crew_of(self, engine: Engine) -> Crew[Any]:
+    def _crew_of(self, engine: Engine) -> Crew[Any, Any]:
         return engine.senders(self.destination.post, self.letterbox)
 
     def produce(self) -> None:
@@ -568,9 +571,7 @@ class World:
     async def live(self) -> None:
         """The whole story."""
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(task) for task in (self.senders.run(self.limit), self.letterbox.run(), self.pulse())
-            ]
+            running = [tasks.create_task(task) for task in (self.senders.run(), self.letterbox.run(), self.pulse())]
             for _ in range(self.chance.choice([20, 80])):
                 await self.happen()
             await self.settle()

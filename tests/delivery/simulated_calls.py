@@ -6,7 +6,7 @@ checks their order, that of each field the newest goes out, and that nobody is r
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from enum import Enum, auto
 from random import Random
 from typing import Any, Final
@@ -89,16 +89,19 @@ class CallDestination(Destination):
 
     def change_mood(self) -> None:
         """From now on other failures, more or fewer of them."""
-        self._call_mood = CallMood.POISON if self._poisoned else self._chance.choice(list(CallMood))
+        self._call_mood = CallMood.POISON if self._poisoned else self._chance.choice([*CallMood, CallMood.FORBIDDEN, CallMood.FORBIDDEN])
         self._failing = 1.0 if self._call_mood is CallMood.OUTAGE else self._chance.choice([0.0, 0.1, 0.6, 1.0])
 
-    async def call(self, kind: Kind, body: bytes) -> tuple[Answer, int]:
-        """One call."""
+    def call(self, kind: Kind, body: bytes) -> Awaitable[tuple[Answer, int]]:
+        """One call: it goes now."""
         assert self._lease.allows(now()), f"sent though held by {self._lease.held}"
         cells = [self._cell(kind, element) for element in json.loads(body)]
         self._check_call(cells)
         flying = [arrival for cell in cells for arrival in cell.arrivals]
         self._flying += flying
+        return self._answer_later(cells, flying)
+
+    async def _answer_later(self, cells: list[Cell], flying: list[Arrival]) -> tuple[Answer, int]:
         await asyncio.sleep(self._chance.choice([0.001, 0.05, 0.3]))
         for arrival in flying:
             self._flying.remove(arrival)
@@ -259,7 +262,7 @@ class CallWorld(World):
     def _letterbox_of(self, poison: tuple[float, int]) -> Letterbox:
         return CallLetterbox(self.chance, self.destination, poison)
 
-    def _crew_of(self, engine: Engine) -> Crew[Any]:
+    def _crew_of(self, engine: Engine) -> Crew[Any, Any]:
         assert isinstance(self.destination, CallDestination)
         gate, lanes, batch = engine.gate(), CallLanes(engine.max_lane), Batch(self.max_batch)
         form = form_of(Route.METADATA)

@@ -34,7 +34,7 @@ async def _story(bench: Bench, box: Box, schema: Schema, *, restarted: bool) -> 
     senders = engine.senders(schema.post, box)
     if restarted:
         senders.begin_flood()
-    running = asyncio.create_task(senders.run(8))
+    running = asyncio.create_task(senders.run())
     for number in range(VISITORS):
         request = Request(Route.SEGMENTIO, f"visitor:{number}", b"%d" % number)
         senders.add(Delivery(request, bench.ticket(), EventType.TRACK, None, None))

@@ -102,7 +102,7 @@ class Story:
         """Read and deliver for so long, at most so many a second; 0 is as fast as it goes."""
         if self._running is None:
             # Once: a request that is cancelled would count as in flight for ever.
-            self._running = asyncio.create_task(self.senders.run(256))
+            self._running = asyncio.create_task(self.senders.run())
         until = self.now + for_s
         due = 0.0
         while self.now < until and not self._running.done():
@@ -352,7 +352,7 @@ async def twenty_thousand_repeats() -> tuple[int, Story]:
     """Of one event that was delivered; how often the loop gets its turn while they are gone through."""
     story = Story(healthy, memory=Memory(ids=10, message_ids=10, suppress_unchanged=False))
     await story.read(iter([Event("v", identity=1)]), for_s=1)
-    running = asyncio.create_task(story.senders.run(256))
+    running = asyncio.create_task(story.senders.run())
     for number in range(20_000):
         story._admit(Event(f"v{number % 50}", identity=1))
     turns = 0

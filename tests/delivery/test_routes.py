@@ -46,7 +46,7 @@ class Bench:
     @asynccontextmanager
     async def failing(self) -> AsyncIterator[None]:
         """One visitor's event fails, while others' pass all the time."""
-        sending = asyncio.create_task(self.senders.run(4))
+        sending = asyncio.create_task(self.senders.run())
         passing = asyncio.create_task(self._pass())
         self.add("bad", BAD)
         try:

@@ -58,7 +58,7 @@ class Rig:
         self.lease = Lease(30)
         engine = Engine(limit=limit, max_delay_s=max_delay_s, random=lambda: 1.0, lease=self.lease)
         self.senders = engine.senders(self.destination.post, self.box)
-        self.task = asyncio.create_task(self.senders.run(limit))
+        self.task = asyncio.create_task(self.senders.run())
 
     def hold(self, why: Hold) -> None:
         """Nothing may go."""
@@ -327,7 +327,7 @@ async def outlast_an_outage(duration_s: int) -> float:
     bench = Bench()
     gate = Engine(limit=8, random=lambda: 1.0).gate()
     senders = Engine(max_delay_s=duration_s, random=lambda: 1.0).senders(post, Box(), gate=gate)
-    task = asyncio.create_task(senders.run(8))
+    task = asyncio.create_task(senders.run())
     for number in range(24):
         senders.add(bench.delivery(f"v{number}"))
     while bench.tally.open_events:

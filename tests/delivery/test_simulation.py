@@ -43,7 +43,7 @@ def check_every_lane_is_in_exactly_one_place(lanes: Lanes) -> None:
     assert all(lane.aside for lane in lanes.aside)
 
 
-def check_what_is_set_aside_is_probed(senders: Crew[Any]) -> None:
+def check_what_is_set_aside_is_probed(senders: Crew[Any, Any]) -> None:
     """An open gate would never look at it again."""
     assert not senders.lanes.aside or senders.gate.probing
 
@@ -80,15 +80,12 @@ def check_bounds(world: World) -> None:
 
 
 def check_nobody_sleeps_over_work(
-    senders: Crew[Any], now: float, next_timer: float | None, patience_s: float = 0.0
+    senders: Crew[Any, Any], now: float, next_timer: float | None, patience_s: float = 0.0
 ) -> None:
-    """Where a sender is idle, the loop wakes up by the time at which a request may go."""
-    if any(not turn.done() for turn in senders._idle):
-        wanted = _may_go_at(senders.gate, senders.lanes, now)
-        wakes = inf if next_timer is None else next_timer
-        assert wanted == inf or wakes <= wanted + LATE_S + patience_s, (
-            f"idle until {wakes}, a request may go at {wanted}"
-        )
+    """The loop wakes up by the time at which a request may go."""
+    wanted = _may_go_at(senders.gate, senders.lanes, now)
+    wakes = inf if next_timer is None else next_timer
+    assert wanted == inf or wakes <= wanted + LATE_S + patience_s, f"idle until {wakes}, a request may go at {wanted}"
 
 
 def _may_go_at(gate: Gate, lanes: Lanes, now: float) -> float:

@@ -59,7 +59,7 @@ def live(story: Any) -> None:
         running: list[asyncio.Task[None]] = []
 
         def begin(scene: Scene) -> Scene:
-            running.append(asyncio.create_task(scene.senders.run(2)))
+            running.append(asyncio.create_task(scene.senders.run()))
             return scene
 
         await story(begin)

@@ -18,7 +18,7 @@ from consumer.kafka import letterbox
 from consumer.kafka.records import Partition
 from consumer.kafka.source import Source
 from consumer.pendo.client import Target
-from consumer.pendo.verdicts import Verdict
+from consumer.pendo.verdicts import OnVerdict, Verdict
 
 SEND: Final = "send"
 """A request is about to go."""
@@ -47,13 +47,15 @@ def _crash_at(number: int) -> Callable[[], None]:
 def _around_posts(crash: Callable[[], None], *, after: bool) -> None:
     post = Target.post
 
-    async def crashing(self: Target, body: bytes) -> tuple[Verdict, int]:
+    def crashing(self: Target, body: bytes, on_verdict: OnVerdict) -> None:
+        def told(verdict: Verdict, status: int | str) -> None:
+            if after:
+                crash()
+            on_verdict(verdict, status)
+
         if not after:
             crash()
-        answer = await post(self, body)
-        if after:
-            crash()
-        return answer
+        post(self, body, told)
 
     Target.post = crashing  # type: ignore[method-assign]
 

@@ -31,6 +31,7 @@ from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
 from tests.e2e.pipe import Pipe, Running, event
+from tests.support.awaited import by_tasks
 
 REBALANCES = 100
 PARTITIONS = [Partition("events", number) for number in range(4)]
@@ -202,7 +203,7 @@ class Bench:
             max_lane=pressure.max_lane,
             letters=letterbox,
         )
-        self.senders = senders_of(Route.SEGMENTIO, shared, self._post)
+        self.senders = senders_of(Route.SEGMENTIO, shared, by_tasks(self._post))
         self.routes = routes = Routes({Route.SEGMENTIO: self.senders}, letterbox, lease)
         self.commits = Commits(
             self.group,
@@ -261,7 +262,7 @@ class Bench:
     async def run(self) -> None:
         """All rebalances, then to the end."""
         async with asyncio.TaskGroup() as tasks:
-            parts = (self.polling.run(), self.commits.run(), self.senders.run(32))
+            parts = (self.polling.run(), self.commits.run(), self.senders.run())
             running = [tasks.create_task(part) for part in parts]
             for _ in range(REBALANCES):
                 ours = {p for p in PARTITIONS if self.chance.random() < 0.6}  # of two members

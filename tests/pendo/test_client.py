@@ -9,6 +9,7 @@ import struct
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
@@ -21,9 +22,20 @@ from yarl import URL
 from consumer.errors import ConfigError, UnreachableError
 from consumer.pendo.client import Client, Target
 from consumer.pendo.session import MAX_BODY_BYTES
-from consumer.pendo.verdicts import MAX_RETRY_AFTER_S, Accepted, Later, Locked, OptedOut, Refused, Stall, Verdict
+from consumer.pendo.verdicts import (
+    MAX_RETRY_AFTER_S,
+    Accepted,
+    Later,
+    Locked,
+    OptedOut,
+    Refused,
+    Stall,
+    Verdict,
+    verdict_of,
+)
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
+from tests.support.awaited import response_to, verdict_on
 
 KEY = "a-secret-key"
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -103,8 +115,8 @@ async def post(
 ) -> Verdict:
     """One request by a client of its own."""
     async with Client(timeout_s=timeout_s, ca_file=ca_file, proxy=proxy, transport=transport) as client:
-        verdict, _ = await Target(client, f"{base}/data/segmentio/{KEY}", {}).post(b"{}")
-        return verdict
+        channel = client.channel(URL(f"{base}/data/segmentio/{KEY}", encoded=True), {})
+        return verdict_of(*await response_to(partial(channel.post, b"{}")))
 
 
 def told(verdict: Verdict) -> tuple[object, ...]:
@@ -151,7 +163,7 @@ async def test_an_answer_becomes_its_verdict_and_its_status(
         return web.Response(status=status, headers=headers, body=body.encode())
 
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
-        verdict, seen = await Target(client, f"{base}/", {}).post(b"{}")
+        verdict, seen = await verdict_on(Target(client, f"{base}/", {}), b"{}")
     assert (told(verdict), seen) == (expected, status)
 
 
@@ -165,7 +177,7 @@ async def test_a_request_arrives_as_it_was_given(transport: Transport) -> None:
 
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         target = Target(client, f"{base}/data/segmentio/a%2Fb", {"Content-Type": "application/json"})
-        verdict, status = await target.post(b'{"a":1}')
+        verdict, status = await verdict_on(target, b'{"a":1}')
     assert seen == ["POST", "/data/segmentio/a%2Fb", "application/json", b'{"a":1}']
     assert (told(verdict), status) == ((Accepted,), 200)
 
@@ -182,7 +194,7 @@ async def test_a_redirect_is_never_followed(status: int, transport: Transport) -
         return web.Response(status=status, headers={"Location": "/target"})
 
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
-        assert told((await Target(client, f"{base}/", {}).post(b"{}"))[0]) == (Locked, Stall.ENDPOINT)
+        assert told((await verdict_on(Target(client, f"{base}/", {}), b"{}"))[0]) == (Locked, Stall.ENDPOINT)
         assert await client.get(URL(f"{base}/"), {}) == (status, b"")
     assert asked == ["/", "/"]
 
@@ -229,7 +241,7 @@ async def test_a_connection_is_used_again_whatever_was_answered(transport: Trans
 
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         for _ in range(3):
-            await Target(client, f"{base}/", {}).post(b"{}")
+            await verdict_on(Target(client, f"{base}/", {}), b"{}")
     assert len(peers) == 1
 
 
@@ -247,7 +259,7 @@ async def test_no_limit_in_the_client_holds_back_what_the_gate_let_pass(transpor
         return web.Response()
 
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
-        answers = await asyncio.gather(*(Target(client, f"{base}/", {}).post(b"{}") for _ in range(128)))
+        answers = await asyncio.gather(*(verdict_on(Target(client, f"{base}/", {}), b"{}") for _ in range(128)))
     assert {status for _, status in answers} == {200}
 
 
@@ -261,7 +273,7 @@ async def test_cookies_are_not_kept(transport: Transport) -> None:
 
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         for _ in range(2):
-            await Target(client, base.replace("127.0.0.1", "localhost"), {}).post(b"{}")
+            await verdict_on(Target(client, base.replace("127.0.0.1", "localhost"), {}), b"{}")
     assert cookies == [None, None]
 
 
@@ -539,6 +551,6 @@ async def test_a_changed_key_is_used_from_the_next_request_on(transport: Transpo
     body = b'{"type":"track","event":"e","userId":"u","messageId":"m","timestamp":"2026-01-01T00:00:00Z"}'
     async with Simulator(api_key="new") as pendo, Client(timeout_s=5, transport=transport) as client:
         target = Target(client, f"{pendo.url}/data/segmentio/old", {"Content-Type": "application/json"})
-        assert told((await target.post(body))[0]) == (Locked, Stall.CREDENTIALS)
+        assert told((await verdict_on(target, body))[0]) == (Locked, Stall.CREDENTIALS)
         target.move_to(f"{pendo.url}/data/segmentio/new", {"Content-Type": "application/json"})
-        assert told((await target.post(body))[0]) == (Accepted,)
+        assert told((await verdict_on(target, body))[0]) == (Accepted,)

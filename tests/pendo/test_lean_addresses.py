@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from consumer.errors import UnreachableError
 from consumer.pendo.lean import pool as pools
 from consumer.pendo.lean.addresses import LOOKUP_TTL_S, Addresses
 from consumer.pendo.lean.pool import Pool
+from tests.support.awaited import response_to
 
 
 class Resolver:
@@ -139,7 +141,7 @@ async def test_a_name_without_addresses_cannot_be_reached(resolver: Resolver) ->
     """Not that a resolver should say so."""
     resolver.answer = []
     with pytest.raises(UnreachableError, match=r"^ValueError$"):
-        await Pool("several.example", 80, None, 5.0).exchange(b"")
+        await response_to(partial(Pool("several.example", 80, None, 5.0).exchange, b""))
 
 
 @pytest.mark.parametrize(
@@ -157,5 +159,5 @@ async def test_whatever_keeps_a_connection_from_being_made_is_our_own_error(
 
     monkeypatch.setattr(pools, "start_connection", start_connection)
     with pytest.raises(UnreachableError, match=rf"^{type(error).__name__}$") as caught:
-        await Pool("several.example", 80, None, 5.0).exchange(b"")
+        await response_to(partial(Pool("several.example", 80, None, 5.0).exchange, b""))
     assert (caught.value.kind, caught.value.__cause__) == ("connection", None)

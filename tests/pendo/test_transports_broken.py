@@ -11,6 +11,7 @@ from consumer.pendo.client import Client, Target
 from consumer.pendo.lean.connection import MAX_ANSWER_BYTES
 from consumer.pendo.session import MAX_BODY_BYTES
 from consumer.pendo.waist import Response
+from tests.support.awaited import verdict_on
 from tests.support.scripted import OK, Act, Endless, Script, passes, scripted
 from tests.support.transports import Transport, opened
 
@@ -192,12 +193,12 @@ async def test_a_key_that_changes_while_requests_are_on_their_way_changes_none_o
     """They end as they began; what follows has the new one, over the same connections."""
     async with scripted(*[(Act.PAUSE, OK)] * 3) as server, Client(timeout_s=10, transport=transport) as client:
         target = Target(client, f"{server.url}/old", {"X-Key": "old"})
-        asking = [asyncio.create_task(target.post(b"{}")) for _ in range(3)]
+        asking = [verdict_on(target, b"{}") for _ in range(3)]
         while len(server.asked) < 3:
             await asyncio.sleep(0)
         target.move_to(f"{server.url}/new", {"X-Key": "new"})
         assert [status for _, status in await asyncio.gather(*asking)] == [200] * 3
-        assert (await target.post(b"{}"))[1] == 200
+        assert (await verdict_on(target, b"{}"))[1] == 200
     assert [(head.split()[1], b"X-Key: old\r\n" in head) for head in server.heads] == [(b"/old", True)] * 3 + [
         (b"/new", False)
     ]

@@ -10,6 +10,7 @@ from yarl import URL
 from consumer.pendo.lean.transport import LeanTransport
 from consumer.pendo.session import ProxyChoice, SessionTransport
 from consumer.pendo.waist import Channel, Response
+from tests.support.awaited import response_to
 
 Transport = Literal["auto", "session"]
 TRANSPORTS: Final[tuple[Transport, ...]] = ("auto", "session")
@@ -32,7 +33,8 @@ class Opened:
         if base not in self._channels:
             url = URL(f"{base}/data/segmentio/{KEY}", encoded=True)
             self._channels[base] = self.transport.channel(url, {})
-        return await self._channels[base].post(body)
+        channel = self._channels[base]
+        return await response_to(lambda on_end: channel.post(body, on_end))
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from consumer.errors import UnreachableError
 from consumer.pendo.lean.connection import Connection
 from consumer.pendo.lean.pool import Pool
 from consumer.pendo.waist import Response
+from tests.support.awaited import response_to
 
 _MAX_FIRED: Final = 1000
 
@@ -80,7 +81,7 @@ class Wired:
 
     def ask(self, request: bytes = b"POST") -> "asyncio.Future[Response]":
         """Send a request."""
-        return self.connection.ask(request, deadline=1.0)
+        return response_to(lambda on_end: self.connection.ask(request, 1.0, on_end))
 
     def answer(self, *parts: bytes) -> None:
         """Say this, as long as anybody listens."""
@@ -128,7 +129,6 @@ class Clock:
         self.now = 1000.0
         self.fired = 0
         self._timers: list[_Timer] = []
-        self.create_future = asyncio.get_running_loop().create_future
 
     def time(self) -> float:
         """Now."""
@@ -186,4 +186,4 @@ class WiredPool(Pool):
 
     def ask(self) -> "asyncio.Future[Response]":
         """A request on its way."""
-        return asyncio.ensure_future(self.exchange(b"POST"))
+        return response_to(lambda on_end: self.exchange(b"POST", on_end))

@@ -1,6 +1,6 @@
 """One connection to a server: at most one request on its way, and the answer to it.
 
-Bytes come in as the loop has them, a `Response` goes out through a future, or an `UnreachableError`. What makes an
+Bytes come in as the loop has them, a `Response` goes out to who waits for it, or an `UnreachableError`. What makes an
 answer whole is decided here; when it took too long, and who gets the connection next, is for the `pool`.
 """
 
@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from consumer.errors import UnreachableError
-from consumer.pendo.waist import Response
+from consumer.pendo.waist import OnEnd, Response
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """Of one answer, its head and framing included; verdicts need its beginning, the rest would only fill the memory."""
@@ -52,13 +52,12 @@ class Connection(asyncio.Protocol):
         "_head_complete",
         "_headers",
         "_keeper",
-        "_loop",
+        "_on_end",
         "_parser",
         "_received",
         "_response",
         "_reusable",
         "_transport",
-        "_waiter",
         "_wire",
         "deadline",
         "idle_until",
@@ -70,7 +69,6 @@ class Connection(asyncio.Protocol):
         self.idle_until = 0.0
         self.deadline = 0.0
         self._keeper = keeper
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         # Below TLS, whose transport does not count what the socket has not taken yet.
         self._wire: asyncio.Transport | None = None
@@ -79,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
-        self._waiter: asyncio.Future[Response] | None = None
+        self._on_end: OnEnd | None = None
         self._received = 0
         self._headers: dict[str, str] = {}
         self._body = b""
@@ -87,15 +85,14 @@ class Connection(asyncio.Protocol):
         self._reusable = False
         self._response: Response | None = None
 
-    def ask(self, request: bytes, deadline: float) -> asyncio.Future[Response]:
-        """Send a request, and wait for its answer; nothing else may be on its way."""
+    def ask(self, request: bytes, deadline: float, on_end: OnEnd) -> None:
+        """Send a request, and tell what it ends with; nothing else may be on its way."""
         self.deadline = deadline
-        self._waiter = waiter = self._loop.create_future()
+        self._on_end = on_end
         if self._transport is None:
             self._fail("connection", "closed before the request was sent")
         else:
             self._transport.write(request)
-        return waiter
 
     def give_up(self) -> None:
         """The answer did not come in time, and may still come: nothing else may be sent here."""
@@ -106,17 +103,17 @@ class Connection(asyncio.Protocol):
         self._fail("connection", "closed")
 
     def _abort(self) -> None:
-        self._waiter = None
+        self._on_end = None
         if self._transport is not None:
             transport, self._transport = self._transport, None
             transport.abort()
         self._keeper.on_gone(self)
 
     def _fail(self, kind: Literal["timeout", "connection"], why: str) -> None:
-        waiter = self._waiter
+        on_end = self._on_end
         self._abort()
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(UnreachableError(kind, why))
+        if on_end is not None:
+            on_end(UnreachableError(kind, why))
 
     # What the loop calls.
 
@@ -131,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It ended: where an answer says no length, that is how its body ends."""
-        if exc is None and self._waiter is not None and self._head_complete and not self._framed:
+        if exc is None and self._on_end is not None and self._head_complete and not self._framed:
             self._reusable = False
             self._finish(Response(self._parsed.get_status_code(), self._headers, self._body))
         else:
@@ -141,12 +138,12 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The server ends it: nothing may be sent here between that and the loop's word that it is lost."""
-        if self._waiter is None:
+        if self._on_end is None:
             self._abort()
 
     def data_received(self, data: bytes) -> None:
         """A part of the answer, or all of it; or what nobody has asked for."""
-        if self._waiter is None:
+        if self._on_end is None:
             self._abort()
             return
         self._received += len(data)
@@ -216,14 +213,15 @@ class Connection(asyncio.Protocol):
         self._finish(Response(self._parsed.get_status_code(), self._headers, self._body))
 
     def _finish(self, response: Response) -> None:
-        waiter, self._waiter = self._waiter, None
+        on_end, self._on_end = self._on_end, None
         self._response = None
         self._received = 0
-        if waiter is not None and not waiter.done():
-            waiter.set_result(response)
         wire = self._wire
         # An answer that came before the request was written whole leaves the rest of it in the way.
         if self._reusable and wire is not None and not wire.get_write_buffer_size():
             self._keeper.on_free(self, response.headers)
         else:
             self._abort()
+        # At last: whoever waits for it may send the next request, here.
+        if on_end is not None:
+            on_end(response)

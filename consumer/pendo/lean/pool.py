@@ -6,7 +6,7 @@ the earliest, and looks at all of them when it fires, once in about as long as a
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from math import inf
 from random import uniform
 from typing import Final, cast
@@ -16,7 +16,7 @@ from aiohappyeyeballs import start_connection
 from consumer.errors import UnreachableError
 from consumer.pendo.lean.addresses import Addresses
 from consumer.pendo.lean.connection import KEEP_ALIVE, Connection
-from consumer.pendo.waist import KEEPALIVE_S, Response
+from consumer.pendo.waist import KEEPALIVE_S, OnEnd
 
 MAX_AGE_S: Final = 300.0
 """A connection is renewed after that, a quarter more or less, so that a name's new addresses are seen."""
@@ -42,6 +42,7 @@ class Pool:
         "_addresses",
         "_busy",
         "_closed",
+        "_connecting",
         "_host",
         "_idle",
         "_loop",
@@ -60,36 +61,42 @@ class Pool:
         # The last one was used last.
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = inf
         self._closed = False
 
-    def exchange(self, request: bytes) -> Awaitable[Response]:
-        """Send a request; its answer is to be awaited at once. On a kept connection that costs no coroutine.
-
-        Raises:
-            UnreachableError: No answer came in time, or not all of it.
-        """
+    def exchange(self, request: bytes, on_end: OnEnd) -> None:
+        """Send a request; `on_end` is told its answer, or that none came in time, or not all of it."""
         now = self._loop.time()
         deadline = now + self._timeout_s
         connection = self._idle_one(now)
-        if connection is None:
-            return self._exchange_anew(request, deadline)
-        return self._asked(connection, request, deadline)
+        if connection is not None:
+            self._ask(connection, request, deadline, on_end)
+            return
+        anew = asyncio.create_task(self._exchange_anew(request, deadline, on_end))
+        self._connecting.add(anew)
+        anew.add_done_callback(self._connecting.discard)
 
-    async def _exchange_anew(self, request: bytes, deadline: float) -> Response:
-        return await self._asked(await self._connected(deadline), request, deadline)
+    async def _exchange_anew(self, request: bytes, deadline: float, on_end: OnEnd) -> None:
+        try:
+            connection = await self._connected(deadline)
+        except UnreachableError as error:
+            on_end(error)
+        else:
+            self._ask(connection, request, deadline, on_end)
 
-    def _asked(self, connection: Connection, request: bytes, deadline: float) -> asyncio.Future[Response]:
-        """The answer is read, or given up in time, though nobody may wait any more: only then it serves another."""
+    def _ask(self, connection: Connection, request: bytes, deadline: float, on_end: OnEnd) -> None:
         self._busy.add(connection)
         if deadline < self._timer_due:
             self._look_at(deadline)
-        return connection.ask(request, deadline)
+        connection.ask(request, deadline, on_end)
 
     def close(self) -> None:
         """End all connections; what is on its way has no answer, nor what comes later."""
         self._closed = True
+        for anew in self._connecting:
+            anew.cancel()
         if self._timer is not None:
             self._timer.cancel()
         for connection in (*self._idle, *self._busy):
@@ -131,9 +138,7 @@ class Pool:
                 connection = await self._opened(renew_at)
         except TimeoutError:
             raise UnreachableError("timeout", "no connection in time") from None
-        except (OSError, ValueError, RuntimeError, LookupError) as error:
-            # RuntimeError: uvloop's, of a socket that it will not take. IndexError: aiohappyeyeballs', where it has not
-            # kept why none of several addresses was reached.
+        except Exception as error:  # noqa: BLE001  # whatever a library raises, there is no connection
             raise UnreachableError("connection", error.__class__.__name__) from None
         if self._closed:
             connection.close()
@@ -165,13 +170,14 @@ class Pool:
 
     def _look(self) -> None:
         """Give up what is too late, let go of what has stood idle, and come back when the next is."""
+        # First: what is given up is sent anew, with a deadline of its own.
+        self._timer = None
+        self._timer_due = inf
         now = self._loop.time() + GRAIN_S
         for connection in [connection for connection in self._busy if now >= connection.deadline]:
             connection.give_up()
         for connection in [connection for connection in self._idle if now >= connection.idle_until]:
             connection.close()
-        self._timer = None
-        self._timer_due = inf
         dues = [connection.deadline for connection in self._busy]
         dues += [connection.idle_until for connection in self._idle]
         if dues:

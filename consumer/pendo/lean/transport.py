@@ -5,13 +5,13 @@ where the settings ask for such a thing, the session serves.
 """
 
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 
 from yarl import URL
 
 from consumer import __version__
 from consumer.pendo.lean.pool import Pool
-from consumer.pendo.waist import Channel, Response
+from consumer.pendo.waist import Channel, OnEnd
 
 _Origin = tuple[str, str, int]
 
@@ -53,9 +53,9 @@ class _LeanChannel:
         self._pool = pool
         self._head = head
 
-    def post(self, body: bytes) -> Awaitable[Response]:
+    def post(self, body: bytes, on_end: OnEnd) -> None:
         """Send one request; see `Channel`."""
-        return self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+        self._pool.exchange(b"%b%d\r\n\r\n%b" % (self._head, len(body), body), on_end)
 
 
 def _head(url: URL, headers: Mapping[str, str]) -> bytes:
