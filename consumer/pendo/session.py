@@ -7,6 +7,7 @@ that answers 200), and bodies are always read, so that connections can be used a
 import asyncio
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
 from typing import Final, Self
 from urllib.request import getproxies, proxy_bypass
@@ -32,7 +33,7 @@ class SessionTransport:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._proxies = proxies
         self._session: aiohttp.ClientSession | None = None
-        self._posts: set[asyncio.Task[None]] = set()
+        self._posts: set[asyncio.Task[Response]] = set()
 
     async def __aenter__(self) -> Self:
         """Open the session, in the running loop."""
@@ -57,16 +58,19 @@ class SessionTransport:
 
     def post(self, url: URL, headers: Mapping[str, str], body: bytes, on_end: OnEnd) -> None:
         """Send one request; see `Channel`."""
-        post = asyncio.create_task(self._post(url, headers, body, on_end))
+        post = asyncio.create_task(self.exchange(hdrs.METH_POST, url, headers, body))
         self._posts.add(post)
-        post.add_done_callback(self._posts.discard)
+        post.add_done_callback(partial(self._on_posted, on_end))
 
-    async def _post(self, url: URL, headers: Mapping[str, str], body: bytes, on_end: OnEnd) -> None:
+    def _on_posted(self, on_end: OnEnd, post: "asyncio.Task[Response]") -> None:
+        self._posts.discard(post)
         end: End
         try:
-            end = await self.exchange(hdrs.METH_POST, url, headers, body)
+            end = post.result()
         except UnreachableError as error:
             end = error
+        except asyncio.CancelledError:
+            end = UnreachableError("connection", "closed")
         on_end(end)
 
     async def exchange(

@@ -89,7 +89,11 @@ class CallDestination(Destination):
 
     def change_mood(self) -> None:
         """From now on other failures, more or fewer of them."""
-        self._call_mood = CallMood.POISON if self._poisoned else self._chance.choice([*CallMood, CallMood.FORBIDDEN, CallMood.FORBIDDEN])
+        self._call_mood = (
+            CallMood.POISON
+            if self._poisoned
+            else self._chance.choice([*CallMood, CallMood.FORBIDDEN, CallMood.FORBIDDEN])
+        )
         self._failing = 1.0 if self._call_mood is CallMood.OUTAGE else self._chance.choice([0.0, 0.1, 0.6, 1.0])
 
     def call(self, kind: Kind, body: bytes) -> Awaitable[tuple[Answer, int]]:

@@ -144,6 +144,7 @@ async def test_a_name_without_addresses_cannot_be_reached(resolver: Resolver) ->
         await response_to(partial(Pool("several.example", 80, None, 5.0).exchange, b""))
 
 
+@pytest.mark.timeout(5)
 @pytest.mark.parametrize(
     "error",
     [OSError("a-secret-key"), RuntimeError("File descriptor 7 is used by transport"), IndexError(), ValueError()],

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from consumer.errors import UnreachableError
-from consumer.pendo.lean.connection import MAX_ANSWER_BYTES
+from consumer.pendo.lean.connection import MAX_ANSWER_BYTES, MAX_KNOWN, MAX_KNOWN_BYTES, Known
 from consumer.pendo.waist import Response
 from tests.support.wires import Wired, told
 
@@ -137,24 +137,62 @@ async def test_the_bound_is_of_one_answer_not_of_one_connection() -> None:
     assert not wired.wire.ended
 
 
-async def test_an_answer_for_which_nobody_waits_any_more_is_read_all_the_same() -> None:
-    """Only then the connection is free: else it would be taken for the next one's."""
-    wired = Wired()
-    waiter = wired.ask()
-    waiter.cancel()
-    wired.answer(_HEAD)
-    assert (wired.keeper.free, wired.keeper.gone) == (0, 0)
-    wired.answer(b"\r\n{}")
-    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (1, 0, False)
+async def test_the_same_bytes_are_the_same_answer_on_whichever_connection_they_come() -> None:
+    """Without the parser, which goes on with what it does not know."""
+    known: Known = {}
+    first, second = Wired(known), Wired(known)
+    asked = [wired.ask() for wired in (first, second)]
+    first.answer(_OK)
+    assert known == {_OK: asked[0].result()}
+    second.answer(_OK)
+    assert asked[1].result() is asked[0].result()
+    for wired in (first, second):
+        waiter = wired.ask()
+        wired.answer(_HEAD + b"Retry-After: 7\r\n\r\n[]")
+        assert told(waiter) == Response(200, {"Content-Length": "2", "Retry-After": "7"}, b"[]")
+        assert (wired.keeper.free, wired.wire.ended) == (2, False)
 
 
-async def test_an_answer_for_which_nobody_waits_any_more_may_be_late_like_any_other() -> None:
-    """It ends its connection."""
-    wired = Wired()
+async def test_an_answer_after_which_nothing_may_follow_is_so_each_time() -> None:
+    """It is not remembered; nor is one that is cut, or that has something left over."""
+    known: Known = {}
+    for answer in (_HEAD + b"Connection: close\r\n\r\n{}", _OK + b" ", _OK + b"HTTP/1.1 200"):
+        for _ in range(2):
+            wired = Wired(known)
+            waiter = wired.ask()
+            wired.answer(answer)
+            assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+            assert (wired.keeper.free, wired.wire.ended) == (0, True)
+    assert known == {}
+
+
+async def test_what_looks_like_a_known_answer_in_the_middle_of_another_is_part_of_it() -> None:
+    """And an interim answer and what follows it are not remembered as one that they are not."""
+    known: Known = {}
+    wired = Wired(known)
+    wired.ask()
+    wired.answer(_OK)
     waiter = wired.ask()
-    waiter.cancel()
-    wired.connection.give_up()
-    assert (wired.keeper.free, wired.keeper.gone, wired.wire.ended) == (0, 1, True)
+    wired.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(_OK), _OK)
+    assert told(waiter) == Response(404, {"Content-Length": str(len(_OK))}, _OK)
+    waiter = wired.ask()
+    wired.answer(b"HTTP/1.1 103 Early Hints\r\n\r\n", _OK)
+    assert told(waiter) == Response(200, {"Content-Length": "2"}, b"{}")
+    assert list(known) == [_OK]
+
+
+async def test_answers_are_remembered_up_to_a_bound() -> None:
+    """Of a server that gives each a number of its own as of one whose answers are long."""
+    known: Known = {}
+    wired = Wired(known)
+    for number in range(3 * MAX_KNOWN):
+        wired.ask()
+        wired.answer(_HEAD + b"X-Request-Id: %d\r\n\r\n{}" % number)
+        assert len(known) <= MAX_KNOWN
+    known.clear()
+    wired.ask()
+    wired.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MAX_KNOWN_BYTES + bytes(MAX_KNOWN_BYTES))
+    assert (known, wired.wire.ended) == ({}, False)
 
 
 async def test_too_late_is_a_timeout_and_ends_the_connection() -> None:

@@ -39,7 +39,7 @@ async def test_all_deadlines_share_one_timer_and_each_is_kept() -> None:
         pool.clock.move(0.1)
         assert await _kinds(tasks) == ["timeout"] * (late + 1)
     assert all(wire.ended for wire, _ in pool.wires)
-    assert (pool._busy, pool._idle, pool.clock.pending) == (set(), [], 0)
+    assert (pool._connections, pool._idle, pool.clock.pending) == (set(), [], 0)
 
 
 async def test_a_busy_pool_looks_at_its_timer_seldom() -> None:
@@ -150,7 +150,7 @@ async def test_a_connection_is_kept_a_second_less_than_its_server_says(value: st
     pool.clock.move(0.2)
     assert wire.ended
     pool.clock.move(30.0)
-    assert (pool._idle, pool._busy, pool.clock.pending) == ([], set(), 0)
+    assert (pool._idle, pool._connections, pool.clock.pending) == ([], set(), 0)
 
 
 async def test_a_connection_that_is_gone_is_in_nobodys_way() -> None:
@@ -164,7 +164,7 @@ async def test_a_connection_that_is_gone_is_in_nobodys_way() -> None:
         connection.connection_lost(ConnectionResetError())
         pool.on_gone(connection)
     assert sorted(str(kind) for kind in await _kinds(tasks)) == ["None", "connection"]
-    assert (pool._idle, pool._busy) == ([], set())
+    assert (pool._idle, pool._connections) == ([], set())
 
 
 async def test_a_request_whose_connection_broke_is_not_sent_again() -> None:
@@ -177,26 +177,6 @@ async def test_a_request_whose_connection_broke_is_not_sent_again() -> None:
     assert [wire.written for wire, _ in pool.wires] == [[b"POST"]]
 
 
-async def test_a_cancelled_requests_connection_is_no_others_before_its_answer() -> None:
-    """Whoever asks meanwhile gets another one."""
-    pool = WiredPool()
-    task = pool.ask()
-    await passes()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    other = pool.ask()
-    await passes()
-    pool.wires[1][1].data_received(_OK)
-    assert (await other).status == 200
-    pool.wires[0][1].data_received(_OK)
-    last = pool.ask()
-    await passes()
-    assert [len(wire.written) for wire, _ in pool.wires] == [2, 1]
-    pool.wires[0][1].data_received(_OK)
-    assert (await last).status == 200
-    pool.close()
-
-
 async def test_a_closed_pool_leaves_nothing() -> None:
     """No connection, no timer, nobody who waits."""
     pool = WiredPool()
@@ -206,4 +186,4 @@ async def test_a_closed_pool_leaves_nothing() -> None:
     pool.close()
     assert await _kinds(tasks) == [None, "connection", "connection"]
     assert all(wire.ended for wire, _ in pool.wires)
-    assert (pool._idle, pool._busy, pool.clock.pending) == ([], set(), 0)
+    assert (pool._idle, pool._connections, pool.clock.pending) == ([], set(), 0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from consumer.errors import UnreachableError
-from consumer.pendo.lean.connection import Connection
+from consumer.pendo.lean.connection import Connection, Known
 from consumer.pendo.lean.pool import Pool
 from consumer.pendo.waist import Response
 from tests.support.awaited import response_to
@@ -73,10 +73,10 @@ class Keeper:
 class Wired:
     """A connection over such a wire."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known | None = None) -> None:
         self.wire = Wire()
         self.keeper = Keeper()
-        self.connection = Connection(self.keeper, renew_at=0.0)
+        self.connection = Connection(self.keeper, 0.0, {} if known is None else known)
         self.connection.connection_made(self.wire)
 
     def ask(self, request: bytes = b"POST") -> "asyncio.Future[Response]":
@@ -177,10 +177,11 @@ class WiredPool(Pool):
         self._loop = loop
 
     async def _connected(self, deadline: float) -> Connection:
-        connection = Connection(self, self.clock.now + 300.0)
+        connection = Connection(self, self.clock.now + 300.0, self._known)
         wire = Wire()
         connection.connection_made(wire)
         self.wires.append((wire, connection))
+        self._connections.add(connection)
         assert deadline > self.clock.now
         return connection
 

@@ -6,6 +6,7 @@ answer whole is decided here; when it took too long, and who gets the connection
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
 from typing import Final, Literal, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -15,6 +16,10 @@ from consumer.pendo.waist import OnEnd, Response
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """Of one answer, its head and framing included; verdicts need its beginning, the rest would only fill the memory."""
+MAX_KNOWN: Final = 64
+MAX_KNOWN_BYTES: Final = 1024
+Known = dict[bytes, Response]
+"""Answers, by their bytes. Most are alike: those of one second have the same date."""
 _CONTENT_LENGTH: Final = "Content-Length"
 _TRANSFER_ENCODING: Final = "Transfer-Encoding"
 KEEP_ALIVE: Final = "Keep-Alive"
@@ -43,8 +48,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         renew_at: When it is to be let go of between two requests; seconds of the loop's clock.
-        idle_until: How long it may stand idle; seconds of the loop's clock.
-        deadline: When what is on its way is too late; seconds of the loop's clock.
+        due: When what is on its way is too late, or it has stood idle for long enough; seconds of the loop's clock.
     """
 
     __slots__ = (
@@ -52,6 +56,7 @@ class Connection(asyncio.Protocol):
         "_head_complete",
         "_headers",
         "_keeper",
+        "_known",
         "_on_end",
         "_parser",
         "_received",
@@ -59,16 +64,15 @@ class Connection(asyncio.Protocol):
         "_reusable",
         "_transport",
         "_wire",
-        "deadline",
-        "idle_until",
+        "due",
         "renew_at",
     )
 
-    def __init__(self, keeper: Keeper, renew_at: float) -> None:
+    def __init__(self, keeper: Keeper, renew_at: float, known: Known) -> None:
         self.renew_at = renew_at
-        self.idle_until = 0.0
-        self.deadline = 0.0
+        self.due = inf
         self._keeper = keeper
+        self._known = known
         self._transport: asyncio.Transport | None = None
         # Below TLS, whose transport does not count what the socket has not taken yet.
         self._wire: asyncio.Transport | None = None
@@ -87,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def ask(self, request: bytes, deadline: float, on_end: OnEnd) -> None:
         """Send a request, and tell what it ends with; nothing else may be on its way."""
-        self.deadline = deadline
+        self.due = deadline
         self._on_end = on_end
         if self._transport is None:
             self._fail("connection", "closed before the request was sent")
@@ -95,7 +99,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(request)
 
     def give_up(self) -> None:
-        """The answer did not come in time, and may still come: nothing else may be sent here."""
+        """It is due; an answer that did not come in time may still come: nothing else may be sent here."""
         self._fail("timeout", "no answer in time")
 
     def close(self) -> None:
@@ -146,6 +150,10 @@ class Connection(asyncio.Protocol):
         if self._on_end is None:
             self._abort()
             return
+        if not self._received and (known := self._known.get(data)) is not None:
+            self._reusable = True
+            self._finish(known)
+            return
         self._received += len(data)
         try:
             self._parsed.feed_data(data)
@@ -156,9 +164,18 @@ class Connection(asyncio.Protocol):
                 self._fail("connection", "not an HTTP answer")
                 return
         if self._response is not None:
+            if self._reusable and self._received == len(data):
+                self._remember(data, self._response)
             self._finish(self._response)
         elif self._received > MAX_ANSWER_BYTES:
             self._cut()
+
+    def _remember(self, data: bytes, response: Response) -> None:
+        """A whole answer leaves nothing behind in the parser: the same bytes mean the same, without it."""
+        if len(data) <= MAX_KNOWN_BYTES:
+            if len(self._known) == MAX_KNOWN:
+                self._known.clear()
+            self._known[data] = response
 
     # What the parser calls.
 

@@ -7,6 +7,7 @@ the earliest, and looks at all of them when it fires, once in about as long as a
 import asyncio
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from math import inf
 from random import uniform
 from typing import Final, cast
@@ -15,7 +16,7 @@ from aiohappyeyeballs import start_connection
 
 from consumer.errors import UnreachableError
 from consumer.pendo.lean.addresses import Addresses
-from consumer.pendo.lean.connection import KEEP_ALIVE, Connection
+from consumer.pendo.lean.connection import KEEP_ALIVE, Connection, Known
 from consumer.pendo.waist import KEEPALIVE_S, OnEnd
 
 MAX_AGE_S: Final = 300.0
@@ -40,11 +41,12 @@ class Pool:
 
     __slots__ = (
         "_addresses",
-        "_busy",
         "_closed",
         "_connecting",
+        "_connections",
         "_host",
         "_idle",
+        "_known",
         "_loop",
         "_timeout_s",
         "_timer",
@@ -58,10 +60,11 @@ class Pool:
         self._timeout_s = timeout_s
         self._addresses = Addresses(host, port)
         self._loop = asyncio.get_running_loop()
+        self._connections: set[Connection] = set()
         # The last one was used last.
         self._idle: list[Connection] = []
-        self._busy: set[Connection] = set()
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[Connection]] = set()
+        self._known: Known = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = inf
         self._closed = False
@@ -74,20 +77,24 @@ class Pool:
         if connection is not None:
             self._ask(connection, request, deadline, on_end)
             return
-        anew = asyncio.create_task(self._exchange_anew(request, deadline, on_end))
-        self._connecting.add(anew)
-        anew.add_done_callback(self._connecting.discard)
+        connecting = asyncio.create_task(self._connected(deadline))
+        self._connecting.add(connecting)
+        connecting.add_done_callback(partial(self._on_connected, request, deadline, on_end))
 
-    async def _exchange_anew(self, request: bytes, deadline: float, on_end: OnEnd) -> None:
+    def _on_connected(
+        self, request: bytes, deadline: float, on_end: OnEnd, connecting: "asyncio.Task[Connection]"
+    ) -> None:
+        self._connecting.discard(connecting)
         try:
-            connection = await self._connected(deadline)
+            connection = connecting.result()
         except UnreachableError as error:
             on_end(error)
+        except asyncio.CancelledError:
+            on_end(UnreachableError("connection", "closed"))
         else:
             self._ask(connection, request, deadline, on_end)
 
     def _ask(self, connection: Connection, request: bytes, deadline: float, on_end: OnEnd) -> None:
-        self._busy.add(connection)
         if deadline < self._timer_due:
             self._look_at(deadline)
         connection.ask(request, deadline, on_end)
@@ -95,38 +102,37 @@ class Pool:
     def close(self) -> None:
         """End all connections; what is on its way has no answer, nor what comes later."""
         self._closed = True
-        for anew in self._connecting:
-            anew.cancel()
+        for connecting in self._connecting:
+            connecting.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        for connection in (*self._idle, *self._busy):
+        for connection in list(self._connections):
             connection.close()
 
     # What connections call.
 
     def on_free(self, connection: Connection, headers: Mapping[str, str]) -> None:
         """Keep it for the next request, or let go of it when its time has come."""
-        self._busy.discard(connection)
         now = self._loop.time()
         keep_s = _kept_s(headers[KEEP_ALIVE]) if KEEP_ALIVE in headers else KEEPALIVE_S
         if now >= connection.renew_at or keep_s <= 0:
             connection.close()
             return
-        connection.idle_until = due = now + keep_s
+        connection.due = due = now + keep_s
         self._idle.append(connection)
         if due < self._timer_due:
             self._look_at(due)
 
     def on_gone(self, connection: Connection) -> None:
         """It is of no use any more."""
-        self._busy.discard(connection)
+        self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
     def _idle_one(self, now: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if now < connection.idle_until:
+            if now < connection.due:
                 return connection
             connection.close()
         return None
@@ -143,6 +149,7 @@ class Pool:
         if self._closed:
             connection.close()
             raise UnreachableError("connection", "closed")
+        self._connections.add(connection)
         return connection
 
     async def _opened(self, renew_at: float) -> Connection:
@@ -150,7 +157,9 @@ class Pool:
             await self._addresses.in_turn(), happy_eyeballs_delay=HAPPY_EYEBALLS_S, interleave=1
         )
         try:
-            wire, connection = await self._loop.create_connection(lambda: Connection(self, renew_at), sock=socket)
+            wire, connection = await self._loop.create_connection(
+                lambda: Connection(self, renew_at, self._known), sock=socket
+            )
         except BaseException:
             socket.close()
             raise
@@ -174,14 +183,10 @@ class Pool:
         self._timer = None
         self._timer_due = inf
         now = self._loop.time() + GRAIN_S
-        for connection in [connection for connection in self._busy if now >= connection.deadline]:
+        for connection in [connection for connection in self._connections if now >= connection.due]:
             connection.give_up()
-        for connection in [connection for connection in self._idle if now >= connection.idle_until]:
-            connection.close()
-        dues = [connection.deadline for connection in self._busy]
-        dues += [connection.idle_until for connection in self._idle]
-        if dues:
-            self._look_at(min(dues))
+        if self._connections:
+            self._look_at(min(connection.due for connection in self._connections))
 
 
 def _kept_s(keep_alive: str) -> float:
