@@ -77,7 +77,7 @@ def test_the_event_itself_is_never_changed(type_: EventType) -> None:
 def test_an_event_that_no_rule_changes_goes_out_as_the_bytes_that_came() -> None:
     """A rule costs only those that it is about."""
     raw = b'{"type":"track" , "event":"Ran","userId":"u", "properties":{"plan":"pro"}}'
-    [event] = decode(raw).elements
+    [event] = decode(raw)
     assert isinstance(event, Event)
     rules = {
         "deny": [{"events": "Heartbeat"}],
