@@ -17,6 +17,7 @@ from consumer.mapping.metadata import map_account, map_visitor
 from consumer.mapping.page import map_page, page_name
 from consumer.mapping.result import Ended, Mapped
 from consumer.mapping.screen import map_screen, screen_name
+from consumer.mapping.state import hashes_of, no_hashes
 from consumer.mapping.track import map_track
 from consumer.mapping.track_events import map_track_event
 from consumer.mapping.visibility import Visibility
@@ -150,21 +151,22 @@ def _metadata(type_: EventType, visibility: Visibility, *, with_values: bool) ->
 def _track(type_: EventType, visibility: Visibility) -> MapEvent | None:
     names = {EventType.TRACK: shape.event_name, EventType.PAGE: page_name, EventType.SCREEN: screen_name}
     name_of = names.get(type_)
-    return partial(map_track_event, name_of=name_of, visibility=visibility) if name_of else None
+    return partial(map_track_event, visibility, name_of) if name_of else None
 
 
 def _segmentio(type_: EventType, visibility: Visibility, *, with_values: bool) -> MapEvent | None:
+    values_of = hashes_of if with_values else no_hashes
     match type_:
         case EventType.IDENTIFY:
-            return partial(map_identify, visibility=visibility, with_values=with_values)
+            return partial(map_identify, visibility, values_of)
         case EventType.GROUP:
-            return partial(map_group, visibility=visibility, with_values=with_values)
+            return partial(map_group, visibility, values_of)
         case EventType.TRACK:
-            return partial(map_track, visibility=visibility)
+            return partial(map_track, visibility)
         case EventType.PAGE:
-            return partial(map_page, visibility=visibility)
+            return partial(map_page, visibility)
         case EventType.SCREEN:
-            return partial(map_screen, visibility=visibility)
+            return partial(map_screen, visibility)
         case EventType.ALIAS | EventType.DELETE | EventType.OTHER | EventType.NONE:
             return None
         case _:

@@ -22,14 +22,14 @@ NameOf = Callable[[dict[str, Any]], str]
 """Names a track, a page or a screen by its fields; may reject it."""
 
 
-def map_track_event(event: Event, visitor: str, *, name_of: NameOf, visibility: Visibility) -> Request:
+def map_track_event(visibility: Visibility, name_of: NameOf, event: Event, visitor: str) -> Request:
     """Map a track, page or screen to the Track Events API.
 
     Args:
+        visibility: Says what Pendo will not show.
+        name_of: Gives the event's name, by its type.
         event: As it came.
         visitor: The visitor's id as text.
-        name_of: Gives the event's name, by its type.
-        visibility: Says what Pendo will not show.
 
     Raises:
         RejectedError: Its name is not what it must be, or its properties are no object.
