@@ -49,7 +49,8 @@ def to_request(
     if fields.get("userId") is not visitor and is_anonymous(fields, visitor):
         fields = {**fields, "userId": visitor}
     if WRITE_KEY in fields:
-        fields = {key: value for key, value in fields.items() if key != WRITE_KEY}
+        fields = fields.copy()
+        del fields[WRITE_KEY]
     body = event.raw if event.raw is not None and fields is event.fields else encode(fields)
     identity = identity_of(event, visitor)
     return Request(_SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state, warnings, name)
@@ -98,10 +99,18 @@ def identity_of(event: Event, visitor: str) -> int:
 
 def with_account(fields: dict[str, Any]) -> dict[str, Any]:
     """Give a track event the account of its context: Pendo reads it from `properties.groupId`; a changed copy."""
-    return {**fields, "properties": {**(fields.get("properties") or {}), "groupId": fields["context"]["groupId"]}}
+    # `copy` takes a table as it is; `{**fields}` puts one key after the other into a new one.
+    changed, properties = fields.copy(), (fields.get("properties") or {}).copy()
+    properties["groupId"] = fields["context"]["groupId"]
+    changed["properties"] = properties
+    return changed
 
 
 def as_track(fields: dict[str, Any], event: str) -> dict[str, Any]:
     """Turn a page or screen into a track event of this name; a changed copy without top-level name and category."""
-    kept = {key: value for key, value in fields.items() if key not in {"name", "category"}}
-    return {**kept, "type": "track", "event": event}
+    changed = fields.copy()
+    changed.pop("name", None)
+    changed.pop("category", None)
+    changed["type"] = "track"
+    changed["event"] = event
+    return changed

@@ -4,7 +4,7 @@ In comes an event, out comes the request. It must not know how it is delivered. 
 documentation of the Track Events API.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -46,7 +46,7 @@ def map_track_event(visibility: Visibility, name_of: NameOf, event: Event, visit
         "visitorId": visitor,
         "timestamp": at_ms,
         "properties": orjson.Fragment(written),
-        "context": dict(_context(fields)),
+        "context": _context(fields),
     }
     if account is not None:
         body["accountId"] = account
@@ -63,12 +63,20 @@ def _at_ms(event: Event, visibility: Visibility) -> int:
     return visibility.now_ms() if event.arrived_ms is None else event.arrived_ms
 
 
-def _context(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _context(fields: dict[str, Any]) -> dict[str, str]:
     """The four fields that Pendo takes of a context, as far as they are text."""
     context = fields.get("context")
-    if not isinstance(context, dict):
-        return
-    page = context.get("page")
-    for place, names in ((context, ("ip", "userAgent")), (page, ("url", "title"))):
-        if isinstance(place, dict):
-            yield from ((name, value) for name in names if isinstance(value := place.get(name), str))
+    kept: dict[str, str] = {}
+    if isinstance(context, dict):
+        _keep_texts(context, ("ip", "userAgent"), kept)
+        page = context.get("page")
+        if isinstance(page, dict):
+            _keep_texts(page, ("url", "title"), kept)
+    return kept
+
+
+def _keep_texts(place: dict[str, Any], names: tuple[str, ...], kept: dict[str, str]) -> None:
+    for name in names:
+        value = place.get(name)
+        if isinstance(value, str):
+            kept[name] = value
