@@ -4,7 +4,7 @@ In comes an event, out comes a request. It must not know how it is delivered.
 """
 
 from consumer.mapping import segmentio, shape
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft
 from consumer.mapping.state import ValuesOf, without_traits
 from consumer.mapping.visibility import Visibility
 from consumer.mapping.visitor import account_of
@@ -30,6 +30,6 @@ def map_group(visibility: Visibility, values_of: ValuesOf, event: Event, visitor
     traits = shape.traits(fields) or {}
     names = tuple(traits)
     state = State(f"account:{account}", timestamp_ms(fields), names, values_of(traits), without_traits)
-    state_hash = hash(encode(traits, sort_keys=True))
+    state_hash = hash(draft(traits, sort_keys=True))
     warnings = visibility.of_metadata(names, traits)
     return segmentio.to_request(event, fields, visitor, warnings, state=state, account=account, state_hash=state_hash)

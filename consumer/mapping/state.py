@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from consumer.errors import RejectedError
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft, encode
 
 VALUE_BITS: Final = (1 << 60) - 1
 """An int of more bits needs half as much memory again."""
@@ -27,7 +27,7 @@ def no_hashes(_: dict[str, Any]) -> tuple[int, ...]:
 def hashes_of(traits: dict[str, Any]) -> tuple[int, ...]:
     """Hashes of the values; none when one is nested too deeply to be compared."""
     try:
-        return tuple([hash(encode(value, sort_keys=True)) & VALUE_BITS for value in traits.values()])
+        return tuple([hash(draft(value, sort_keys=True)) & VALUE_BITS for value in traits.values()])
     except RejectedError:
         return ()
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from consumer.mapping import shape
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft, encode
 from consumer.mapping.segmentio import identity_of
 from consumer.mapping.visibility import Visibility
 from consumer.mapping.visitor import account_of_fact
@@ -39,7 +39,7 @@ def map_track_event(visibility: Visibility, name_of: NameOf, event: Event, visit
     properties = shape.properties(fields) or {}
     account = account_of_fact(fields, properties)
     at_ms = _at_ms(event, visibility)
-    written = encode(properties)
+    written = draft(properties)
     body = {
         "type": "track",
         "event": name,
