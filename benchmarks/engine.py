@@ -128,7 +128,7 @@ def _decode_and_map() -> Callable[[bytes], None]:
     map_ = router().map
 
     def both(value: bytes) -> None:
-        for element in decode(value).elements:
+        for element in decode(value):
             if isinstance(element, Event):
                 map_(element)
 

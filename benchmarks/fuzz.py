@@ -118,7 +118,7 @@ def run(events: int, say: Callable[[str], None]) -> Fuzz:
     for _ in range(events):
         value = _value(chance)
         try:
-            for element in decode(value).elements:
+            for element in decode(value):
                 _end(element, routers, found)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             _note(found, error, value)

@@ -83,7 +83,7 @@ class RuleCosts:
 def run(events: int | None, repeats: int, say: Callable[[str], None]) -> RuleCosts:
     """Measure, in some seconds."""
     say("mapping: none and twenty rules, and another route")
-    decoded = [element for body in bodies(events or EVENTS) for element in decode(body).elements]
+    decoded = [element for body in bodies(events or EVENTS) for element in decode(body)]
     values = [element for element in decoded if isinstance(element, Event)]
     by_track = Settings(routes=RoutesSettings(track="track"))
     routers = (router_of(Settings()), _router(PASSING), _router(CHANGING), router_of(by_track))

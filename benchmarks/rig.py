@@ -33,7 +33,7 @@ from consumer.pendo.requests import Route
 from consumer.pendo.verdicts import Verdict
 from consumer.process import settle_heap
 from consumer.segment.decode import decode
-from consumer.segment.events import Decoded, Event
+from consumer.segment.events import Element, Event
 from consumer.worker import admission
 from consumer.worker.pressure import MAX_POLL_RECORDS
 
@@ -126,16 +126,16 @@ class _Prepared:
 
     def __init__(self) -> None:
         self._router = router()
-        self._decoded: Iterator[Decoded] = iter(())
+        self._decoded: Iterator[list[Element]] = iter(())
         self._mapped: Iterator[Mapped] = iter(())
 
     def prepare(self, values: Sequence[bytes]) -> None:
         """Decode and map the values that are admitted next."""
         decoded = [decode(value) for value in values]
-        events = [element for one in decoded for element in one.elements if isinstance(element, Event)]
+        events = [element for one in decoded for element in one if isinstance(element, Event)]
         self._decoded, self._mapped = iter(decoded), iter([self._router.map(event) for event in events])
 
-    def decode(self, _value: bytes | None, _envelope_path: tuple[str, ...]) -> Decoded:
+    def decode(self, _value: bytes | None, _envelope_path: tuple[str, ...]) -> list[Element]:
         """Hand out the next record's events."""
         return next(self._decoded)
 

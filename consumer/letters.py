@@ -58,7 +58,7 @@ class Wanted:
 
 def element_of(filed: Filed, envelope_path: tuple[str, ...]) -> Event | Undecodable | None:
     """What a letter is about; None when nothing is there."""
-    elements = decode(filed.value, envelope_path).elements
+    elements = decode(filed.value, envelope_path)
     place = filed.index or 0
     return elements[place] if place < len(elements) else None
 

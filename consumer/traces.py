@@ -84,8 +84,7 @@ async def trace(
     for topic in settings.kafka.topics:
         async for record in records_in(options, topic, since_ms=since_ms):
             read = reads.get(Partition(record.topic, record.partition), Read(Committed()))
-            for index, event in _events(record, envelope, id_):
-                rows.append(_row(record, index, event, read, letters, router, seen))
+            rows.extend(_row(record, event, read, letters, router, seen) for event in _events(record, envelope, id_))
     return sorted(rows, key=lambda row: row["arrived_ms"])
 
 
@@ -100,16 +99,15 @@ async def _letters(options: Mapping[str, Any], settings: Settings, id_: str) -> 
     return found
 
 
-def _events(record: Record, envelope: tuple[str, ...], id_: str) -> Iterable[tuple[int | None, Event]]:
-    """The events of a record that carry the id, with their places."""
+def _events(record: Record, envelope: tuple[str, ...], id_: str) -> Iterable[Event]:
+    """The events of a record that carry the id."""
     value = record.value
     # Most records do not hold it, and need not be decoded. JSON may write other letters in several ways.
     if not value or (id_.isascii() and id_.isalnum() and id_.encode() not in value):
         return
-    decoded = decode(value, envelope)
-    for index, element in enumerate(decoded.elements):
+    for element in decode(value, envelope):
         if isinstance(element, Event) and id_ in _ids(element):
-            yield (index if decoded.indexed else None), element
+            yield element
 
 
 def _ids(event: Event) -> set[str]:
@@ -119,7 +117,6 @@ def _ids(event: Event) -> set[str]:
 
 def _row(
     record: Record,
-    index: int | None,
     event: Event,
     read: Read,
     letters: Mapping[tuple[str, int | None], Filed],
@@ -127,7 +124,7 @@ def _row(
     seen: dict[int, str],
 ) -> dict[str, Any]:
     where = position(record)
-    letter = letters.get((where, index))
+    letter = letters.get((where, event.index))
     state = read.state(record.offset) if letter is None else State.DEAD_LETTERED
     event.arrived_ms = record.timestamp
     mapped = router.map(event)
@@ -136,7 +133,7 @@ def _row(
         "messageId": event.message_id,
         "type": event.type.value,
         "position": where,
-        "index": index,
+        "index": event.index,
         "state": state.value,
         "outcome": outcome,
         "reason": reason,

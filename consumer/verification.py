@@ -173,6 +173,6 @@ async def _note_delivered(settings: Settings, since_ms: int | None, fields_of: C
             if not commits.get(Partition(record.topic, record.partition), Committed()).is_finished(record.offset):
                 continue
             for write in writes_in(record, envelope, router):
-                fields = fields_of(write.state.key) if (position(record), write.place) not in parked else None
+                fields = fields_of(write.state.key) if (position(record), write.event.index) not in parked else None
                 if fields is not None:
                     note(fields, write)

@@ -30,7 +30,6 @@ class Write(NamedTuple):
         stamp: How new it is.
         record: Where it stands.
         event: It.
-        place: Its place in the record's array or batch; None when the value is one event.
     """
 
     request: Request
@@ -38,7 +37,6 @@ class Write(NamedTuple):
     stamp: Stamp
     record: Record
     event: Event
-    place: int | None
 
 
 def writes_in(record: Record, envelope_path: tuple[str, ...], router: Router) -> Iterator[Write]:
@@ -47,14 +45,12 @@ def writes_in(record: Record, envelope_path: tuple[str, ...], router: Router) ->
     # Most records need not be decoded.
     if not value or not any(mark in value for mark in MARKS):
         return
-    decoded = decode(value, envelope_path)
-    for index, event in enumerate(decoded.elements):
+    for event in decode(value, envelope_path):
         if isinstance(event, Event):
             event.arrived_ms = record.timestamp
             request = router.map(event)
             if isinstance(request, Request) and request.state is not None:
-                place = index if decoded.indexed else None
-                yield Write(request, request.state, stamp_at(request, record), record, event, place)
+                yield Write(request, request.state, stamp_at(request, record), record, event)
 
 
 def stamp_at(request: Request, record: Record) -> Stamp:

@@ -35,7 +35,7 @@ def print_observed(args: argparse.Namespace, parser: argparse.ArgumentParser) ->
     settings = loaded.settings
     ledger = Ledger(router_of(settings))
     for value in values_of(args, parser, settings.kafka):
-        for element in decode(value, settings.segment.envelope_keys).elements:
+        for element in decode(value, settings.segment.envelope_keys):
             if isinstance(element, Event):
                 ledger.add(element)
     key = settings.pendo.integration_key

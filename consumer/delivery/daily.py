@@ -71,10 +71,11 @@ class Days:
         if now_s >= self._until_s:
             self._begin(int(now_s // DAY_S))
         names, key = self._names, (type_, name)
-        if key in names:
-            names[key] += 1
-        else:
+        events = names.get(key)
+        if events is None:
             self._days[-1].count((type_, name[:MAX_NAME_CHARS]))
+        else:
+            names[key] = events + 1
 
     def _begin(self, number: int) -> None:
         day = Day(number)

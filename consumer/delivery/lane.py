@@ -76,9 +76,9 @@ class Lane:
 
     __slots__ = ("aside", "asked", "due", "failing", "in_flight", "key", "narrow", "queue")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, first: Delivery) -> None:
         self.key = key
-        self.queue: list[Delivery] = []
+        self.queue = [first]
         self.in_flight = 0
         self.due = 0.0
         self.asked = False

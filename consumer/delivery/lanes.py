@@ -83,8 +83,7 @@ class Lanes:
             if len(lane.queue) >= self.max_length:
                 _crowd(delivery.ticket.progress, lane)
             return False
-        lane = self._lanes[request.lane] = Lane(request.lane)
-        lane.queue.append(delivery)
+        lane = self._lanes[request.lane] = Lane(request.lane, delivery)
         self.ready.append(lane)
         return True
 

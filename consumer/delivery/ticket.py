@@ -22,13 +22,15 @@ class Ticket:
         open: How many of its events are not settled.
         arrived_ms: The earlier of the record's Kafka timestamp and its poll, milliseconds since the epoch.
         held_bytes: What the record holds in memory while it is open.
+        offset: Which offset of the progress is finished at its end.
     """
 
-    __slots__ = ("_tally", "arrived_ms", "held_bytes", "open", "progress", "record")
+    __slots__ = ("_tally", "arrived_ms", "held_bytes", "offset", "open", "progress", "record")
     traced: ClassVar[bool] = False
 
     def __init__(self, record: Record, progress: Progress, tally: Tally, now_ms: int) -> None:
         self.record = record
+        self.offset = record.offset
         self.open = 0
         self.progress = progress
         self._tally = tally
@@ -72,11 +74,7 @@ class Ticket:
         self.open -= 1
         if self.open == 0:
             tally.open_bytes -= self.held_bytes
-            self.finish()
-
-    def finish(self) -> None:
-        """Every event of the record is settled."""
-        self.progress.finish(self.record.offset)
+            self.progress.finish(self.offset)
 
 
 def release(progress: Progress, tally: Tally) -> int:

@@ -168,7 +168,7 @@ def clock_of(value: bytes, envelope_path: tuple[str, ...], now: str | int | None
     """
     times = [_time_ms(now)]
     if now is None:
-        elements = decode(value, envelope_path).elements
+        elements = decode(value, envelope_path)
         times = [timestamp_ms(element.fields) for element in elements if isinstance(element, Event)]
     stands_ms = max((at_ms for at_ms in times if at_ms is not None), default=None)
     return time if stands_ms is None else lambda: stands_ms / 1000
@@ -197,7 +197,7 @@ def _changed(settings: Settings, case: Case) -> Settings:
 
 def _goes_unchanged(value: bytes, router: Router) -> bool:
     """Whether the very bytes go out, not only JSON of equal value."""
-    elements = decode(value).elements
+    elements = decode(value)
     if len(elements) != 1 or not isinstance(event := elements[0], Event):
         return False
     mapped = router.map(event)

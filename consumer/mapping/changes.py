@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from consumer.errors import RejectedError
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft
 
 ABSENT: Final = object()
 
@@ -43,6 +43,6 @@ def _equal(before: Any, after: Any) -> bool:  # noqa: ANN401 - JSON
     if before is ABSENT or after is ABSENT:
         return False
     try:
-        return encode(before) == encode(after)
+        return draft(before) == draft(after)
     except RejectedError:  # nested too deeply to be compared
         return False

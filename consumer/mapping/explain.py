@@ -42,7 +42,7 @@ def explain(
         describe: A route's method, URL and headers.
         with_rules: Whether to say what each rule does.
     """
-    elements = decode(value, envelope_path).elements
+    elements = decode(value, envelope_path)
     if not elements:
         return [_explain_end(None, TOMBSTONE)]
     explained = [_explain_element(element, router, describe) for element in elements]

@@ -4,29 +4,32 @@ In comes an event, out comes a request. It must not know how it is delivered.
 """
 
 from consumer.mapping import segmentio, shape
-from consumer.mapping.encode import encode
-from consumer.mapping.state import state_of
+from consumer.mapping.encode import draft
+from consumer.mapping.state import ValuesOf, without_traits
 from consumer.mapping.visibility import Visibility
 from consumer.mapping.visitor import account_of
-from consumer.pendo.requests import Request
+from consumer.pendo.requests import Request, State
 from consumer.segment.events import Event
+from consumer.segment.timestamps import timestamp_ms
 
 
-def map_group(event: Event, visitor: str, *, visibility: Visibility, with_values: bool = False) -> Request:
+def map_group(visibility: Visibility, values_of: ValuesOf, event: Event, visitor: str) -> Request:
     """Map a group to the Segment endpoint.
 
     Args:
+        visibility: Says what Pendo will not show.
+        values_of: What of the traits' values is to be compared with what was delivered.
         event: As it came.
         visitor: The visitor's id as text.
-        visibility: Says what Pendo will not show.
-        with_values: Whether the traits' values are to be compared with what was delivered.
 
     Raises:
         RejectedError: It has no account id that Pendo takes, or its traits are no object.
     """
-    account = account_of(event.fields)
-    traits = shape.traits(event.fields) or {}
-    state = state_of(event, "account", account, traits, with_values=with_values)
-    state_hash = hash(encode(traits, sort_keys=True))
-    warnings = visibility.of_metadata(state.fields, traits)
-    return segmentio.to_request(event, event.fields, visitor, account, state_hash, state, warnings)
+    fields = event.fields
+    account = account_of(fields)
+    traits = shape.traits(fields) or {}
+    names = tuple(traits)
+    state = State(f"account:{account}", timestamp_ms(fields), names, values_of(traits), without_traits)
+    state_hash = hash(draft(traits, sort_keys=True))
+    warnings = visibility.of_metadata(names, traits)
+    return segmentio.to_request(event, fields, visitor, warnings, state=state, account=account, state_hash=state_hash)

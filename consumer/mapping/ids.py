@@ -8,6 +8,8 @@ from typing import Any, Final
 PLACEHOLDERS: Final = frozenset({"::", "VISITOR-UNIQUE-ID", "ACCOUNT-UNIQUE-ID"})
 """Text that Pendo documents as invalid, and the examples in its snippet: they say that there is no id."""
 
+_NO_ID: Final = PLACEHOLDERS | {""}
+
 EXACT_LIMIT: Final = 2.0**63
 """Integers beyond 64 bits are decoded as floats, with their last digits lost."""
 
@@ -21,8 +23,7 @@ def pendo_id(value: Any) -> str | None:  # noqa: ANN401 - JSON of any shape
     Pendo turns numbers into text and refuses nothing, blank text, booleans, objects and lists.
     """
     if isinstance(value, str):
-        stripped = value.strip()
-        return value if stripped and stripped not in PLACEHOLDERS else None
+        return None if value.strip() in _NO_ID else value
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

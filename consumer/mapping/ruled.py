@@ -59,7 +59,7 @@ class RuledRouter(Router):
             return BY_RULE
         # The rules that name a page or a screen make it a track event.
         named = ruled.fields["type"] != event.fields["type"]
-        mapped = self._request(ruled, (self._named if named else self._mappings)[event.type])
+        mapped = (self._named if named else self._mappings)[event.type](ruled)
         if ruled is not event and isinstance(mapped, Request):
             # Two names that a rule makes one are still two events.
             mapped.identity = identity_of(event, mapped.lane + sender_of(event.fields))

@@ -11,14 +11,14 @@ from consumer.pendo.requests import Request
 from consumer.segment.events import Event
 
 
-def map_screen(event: Event, visitor: str, *, visibility: Visibility) -> Request:
+def map_screen(visibility: Visibility, event: Event, visitor: str) -> Request:
     """Map a screen to the Segment endpoint.
 
     Raises:
         RejectedError: Its name or category is no text, or its properties are no object.
     """
-    fields = segmentio.as_track(event.fields, screen_name(event.fields))
-    return segmentio.to_track_request(event, fields, visitor, visibility)
+    name = screen_name(event.fields)
+    return segmentio.to_track_request(visibility, event, segmentio.as_track(event.fields, name), visitor, name)
 
 
 def screen_name(fields: dict[str, Any]) -> str:

@@ -19,16 +19,19 @@ IDENTITY_BITS: Final = (1 << 60) - 1
 """An int of more bits needs half as much memory again. Of 200,000 that are remembered, one in five trillion new events
 has the same by chance."""
 
+# Looking a member up in its enum takes as long as a small function.
+_SEGMENTIO: Final = Route.SEGMENTIO
+
 
 def to_request(
     event: Event,
     fields: dict[str, Any],
     visitor: str,
+    warnings: Warnings,
+    name: str = "",
+    state: State | None = None,
     account: str | None = None,
     state_hash: int = 0,
-    state: State | None = None,
-    warnings: Warnings = (),
-    name: str = "",
 ) -> Request:
     """Build the request; an event whose fields are unchanged goes out as the very bytes that came.
 
@@ -36,23 +39,25 @@ def to_request(
         event: As it came.
         fields: What goes out: the event's own fields, or a changed copy.
         visitor: The visitor's id as text.
-        account: For a group the account's id.
-        state_hash: For a group a hash of its traits.
-        state: For an identify or a group what it says.
         warnings: What Pendo will not show.
         name: Of a track event its name.
+        state: For an identify or a group what it says.
+        account: For a group the account's id.
+        state_hash: For a group a hash of its traits.
     """
-    if is_anonymous(fields, visitor):
+    # An id that stands there as it is was not taken from elsewhere.
+    if fields.get("userId") is not visitor and is_anonymous(fields, visitor):
         fields = {**fields, "userId": visitor}
     if WRITE_KEY in fields:
-        fields = {key: value for key, value in fields.items() if key != WRITE_KEY}
+        fields = fields.copy()
+        del fields[WRITE_KEY]
     body = event.raw if event.raw is not None and fields is event.fields else encode(fields)
     identity = identity_of(event, visitor)
-    return Request(Route.SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state, warnings, name)
+    return Request(_SEGMENTIO, f"visitor:{visitor}", body, account, state_hash, identity, state, warnings, name)
 
 
-def to_track_request(event: Event, fields: dict[str, Any], visitor: str, visibility: Visibility) -> Request:
-    """Build the request of a track, or of what became one.
+def to_track_request(visibility: Visibility, event: Event, fields: dict[str, Any], visitor: str, name: str) -> Request:
+    """Build the request of a track, or of what became one, with its name.
 
     Raises:
         RejectedError: Its properties are no object.
@@ -64,7 +69,7 @@ def to_track_request(event: Event, fields: dict[str, Any], visitor: str, visibil
         properties = fields["properties"]
     size_bytes = size_bytes_of(event, properties)
     warnings = visibility.of_track_event(fields, properties, size_bytes, account) + visibility.of_event_age(event)
-    return to_request(event, fields, visitor, warnings=warnings, name=fields["event"])
+    return to_request(event, fields, visitor, warnings, name)
 
 
 def identity_of(event: Event, visitor: str) -> int:
@@ -73,24 +78,39 @@ def identity_of(event: Event, visitor: str) -> int:
     Some sources give all events of a batch one messageId, so that it alone is not enough to call an event a repeat. Of
     a group the account counts as its name, of a page and a screen the category as a part of it.
     """
-    fields = event.fields
-    message_id = fields.get("messageId")
-    if not message_id or not isinstance(message_id, str):
+    message_id, get = event.message_id, event.fields.get
+    if message_id is None:
         return 0
-    get = fields.get
-    name = (get("type"), get("event"), get("name"), get("category"), get("groupId"))
+    what = (
+        message_id,
+        visitor,
+        get("timestamp"),
+        get("type"),
+        get("event"),
+        get("name"),
+        get("category"),
+        get("groupId"),
+    )
     try:
-        return hash((message_id, visitor, get("timestamp"), name)) & IDENTITY_BITS or 1
+        return hash(what) & IDENTITY_BITS or 1
     except TypeError:  # an object where a name or a time should be
         return 0
 
 
 def with_account(fields: dict[str, Any]) -> dict[str, Any]:
     """Give a track event the account of its context: Pendo reads it from `properties.groupId`; a changed copy."""
-    return {**fields, "properties": {**(fields.get("properties") or {}), "groupId": fields["context"]["groupId"]}}
+    # `copy` takes a table as it is; `{**fields}` puts one key after the other into a new one.
+    changed, properties = fields.copy(), (fields.get("properties") or {}).copy()
+    properties["groupId"] = fields["context"]["groupId"]
+    changed["properties"] = properties
+    return changed
 
 
 def as_track(fields: dict[str, Any], event: str) -> dict[str, Any]:
     """Turn a page or screen into a track event of this name; a changed copy without top-level name and category."""
-    kept = {key: value for key, value in fields.items() if key not in {"name", "category"}}
-    return {**kept, "type": "track", "event": event}
+    changed = fields.copy()
+    changed.pop("name", None)
+    changed.pop("category", None)
+    changed["type"] = "track"
+    changed["event"] = event
+    return changed

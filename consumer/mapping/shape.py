@@ -44,7 +44,10 @@ def traits(fields: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         RejectedError: They are no object.
     """
-    return _optional_object(fields, "traits", Reason.INVALID_TRAITS)
+    value = fields.get("traits")
+    if value is None or isinstance(value, dict):
+        return value
+    raise RejectedError(Reason.INVALID_TRAITS, f"traits is {kind(value)}, not an object")
 
 
 def context_traits(fields: dict[str, Any]) -> dict[str, Any] | None:
@@ -60,11 +63,7 @@ def properties(fields: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         RejectedError: They are no object.
     """
-    return _optional_object(fields, "properties", Reason.INVALID_PROPERTIES)
-
-
-def _optional_object(fields: dict[str, Any], key: str, reason: Reason) -> dict[str, Any] | None:
-    value = fields.get(key)
+    value = fields.get("properties")
     if value is None or isinstance(value, dict):
         return value
-    raise RejectedError(reason, f"{key} is {kind(value)}, not an object")
+    raise RejectedError(Reason.INVALID_PROPERTIES, f"properties is {kind(value)}, not an object")

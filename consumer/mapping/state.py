@@ -1,53 +1,33 @@
 """What an identify or a group says of a visitor or an account: names, time and values of its traits.
 
-Traits go in, a `State` comes out, with the knowledge of how a body is written without some of them. It must not know
-what was written before.
+Of the state it is here how values are compared, and how a body is written without some of them. It must not know what
+was written before.
 """
 
-from collections.abc import Collection
-from typing import Any, Final, Literal
+from collections.abc import Callable, Collection
+from typing import Any, Final
 
 import orjson
 
 from consumer.errors import RejectedError
-from consumer.mapping.encode import encode
-from consumer.pendo.requests import State
-from consumer.segment.events import Event
-from consumer.segment.timestamps import timestamp_ms
+from consumer.mapping.encode import draft, encode
 
 VALUE_BITS: Final = (1 << 60) - 1
 """An int of more bits needs half as much memory again."""
 
+ValuesOf = Callable[[dict[str, Any]], tuple[int, ...]]
+"""What of traits' values is kept to be compared: `hashes_of` or `no_hashes`."""
 
-def state_of(
-    event: Event,
-    kind: Literal["visitor", "account"],
-    id_: str,
-    traits: dict[str, Any] | None,
-    *,
-    with_values: bool,
-    adopted: bool = False,
-) -> State:
-    """Describe what goes out.
 
-    Args:
-        event: As it came.
-        kind: Whose traits they are.
-        id_: The visitor's or account's id.
-        traits: Those that go out.
-        with_values: Whether values are to be compared.
-        adopted: Whether the traits were taken from the event's context, where they then stand too.
-    """
-    traits = traits or {}
-    values = hashes_of(traits) if with_values else ()
-    strip = without_adopted if adopted else without_traits
-    return State(f"{kind}:{id_}", timestamp_ms(event.fields), tuple(traits), values, strip)
+def no_hashes(_: dict[str, Any]) -> tuple[int, ...]:
+    """Nothing: nobody asked for the values to be compared."""
+    return ()
 
 
 def hashes_of(traits: dict[str, Any]) -> tuple[int, ...]:
     """Hashes of the values; none when one is nested too deeply to be compared."""
     try:
-        return tuple([hash(encode(value, sort_keys=True)) & VALUE_BITS for value in traits.values()])
+        return tuple([hash(draft(value, sort_keys=True)) & VALUE_BITS for value in traits.values()])
     except RejectedError:
         return ()
 

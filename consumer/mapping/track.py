@@ -9,11 +9,11 @@ from consumer.pendo.requests import Request
 from consumer.segment.events import Event
 
 
-def map_track(event: Event, visitor: str, *, visibility: Visibility) -> Request:
+def map_track(visibility: Visibility, event: Event, visitor: str) -> Request:
     """Map a track to the Segment endpoint.
 
     Raises:
         RejectedError: Its name is no text or blank, or its properties are no object.
     """
-    shape.event_name(event.fields)
-    return segmentio.to_track_request(event, event.fields, visitor, visibility)
+    fields = event.fields
+    return segmentio.to_track_request(visibility, event, fields, visitor, shape.event_name(fields))

@@ -4,13 +4,13 @@ In comes an event, out comes the request. It must not know how it is delivered. 
 documentation of the Track Events API.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from consumer.mapping import shape
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft, encode
 from consumer.mapping.segmentio import identity_of
 from consumer.mapping.visibility import Visibility
 from consumer.mapping.visitor import account_of_fact
@@ -22,14 +22,14 @@ NameOf = Callable[[dict[str, Any]], str]
 """Names a track, a page or a screen by its fields; may reject it."""
 
 
-def map_track_event(event: Event, visitor: str, *, name_of: NameOf, visibility: Visibility) -> Request:
+def map_track_event(visibility: Visibility, name_of: NameOf, event: Event, visitor: str) -> Request:
     """Map a track, page or screen to the Track Events API.
 
     Args:
+        visibility: Says what Pendo will not show.
+        name_of: Gives the event's name, by its type.
         event: As it came.
         visitor: The visitor's id as text.
-        name_of: Gives the event's name, by its type.
-        visibility: Says what Pendo will not show.
 
     Raises:
         RejectedError: Its name is not what it must be, or its properties are no object.
@@ -39,14 +39,14 @@ def map_track_event(event: Event, visitor: str, *, name_of: NameOf, visibility: 
     properties = shape.properties(fields) or {}
     account = account_of_fact(fields, properties)
     at_ms = _at_ms(event, visibility)
-    written = encode(properties)
+    written = draft(properties)
     body = {
         "type": "track",
         "event": name,
         "visitorId": visitor,
         "timestamp": at_ms,
         "properties": orjson.Fragment(written),
-        "context": dict(_context(fields)),
+        "context": _context(fields),
     }
     if account is not None:
         body["accountId"] = account
@@ -63,12 +63,20 @@ def _at_ms(event: Event, visibility: Visibility) -> int:
     return visibility.now_ms() if event.arrived_ms is None else event.arrived_ms
 
 
-def _context(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _context(fields: dict[str, Any]) -> dict[str, str]:
     """The four fields that Pendo takes of a context, as far as they are text."""
     context = fields.get("context")
-    if not isinstance(context, dict):
-        return
-    page = context.get("page")
-    for place, names in ((context, ("ip", "userAgent")), (page, ("url", "title"))):
-        if isinstance(place, dict):
-            yield from ((name, value) for name in names if isinstance(value := place.get(name), str))
+    kept: dict[str, str] = {}
+    if isinstance(context, dict):
+        _keep_texts(context, ("ip", "userAgent"), kept)
+        page = context.get("page")
+        if isinstance(page, dict):
+            _keep_texts(page, ("url", "title"), kept)
+    return kept
+
+
+def _keep_texts(place: dict[str, Any], names: tuple[str, ...], kept: dict[str, str]) -> None:
+    for name in names:
+        value = place.get(name)
+        if isinstance(value, str):
+            kept[name] = value

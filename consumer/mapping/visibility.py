@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from consumer.errors import RejectedError
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft
 from consumer.mapping.ids import flaw
 from consumer.outcomes import WarningKind
 from consumer.pendo.requests import PendoWarning
@@ -205,7 +205,7 @@ def size_bytes_of(event: Event, properties: dict[str, Any] | None) -> int:
 
 def _size_bytes_of_deep(properties: dict[str, Any]) -> int:
     try:
-        return len(encode(properties))
+        return len(draft(properties))
     except RejectedError:  # nested too deeply to be written: the brackets alone are more
         return MAX_PROPERTIES_BYTES + 1
 

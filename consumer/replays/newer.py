@@ -122,7 +122,7 @@ class Newer:
 
     def _see(self, record: Record) -> None:
         for write in writes_in(record, self._plan.envelope_path, self._router):
-            if write.state.key in self._keys and (position(record), write.place) not in self._plan.parked:
+            if write.state.key in self._keys and (position(record), write.event.index) not in self._plan.parked:
                 self._note(write)
 
     def _note(self, write: Write) -> None:
@@ -146,7 +146,7 @@ class Newer:
                 self._mending[key] += 1
                 ticket = MendingTicket(write.record, self, key)
                 ticket.admit(1)
-                self._send(Delivery(write.request, ticket, write.event.type, write.place, write.event.message_id))
+                self._send(Delivery(write.request, ticket, write.event.type, write.event.index, write.event.message_id))
 
     def mended(self, key: str, outcome: Outcome) -> None:
         """A newer event was sent once more: what came meanwhile may be overtaken by it in turn."""

@@ -58,13 +58,13 @@ LEFT: Final = _Left()
 class LetterTicket(Ticket):
     """The ticket of a letter's one event: at its end the letter's own offset is finished."""
 
-    __slots__ = ("_letter_offset", "_told")
+    __slots__ = ("_told",)
 
     def __init__(
         self, origin: Record, letter_offset: int, progress: Progress, tally: Tally, now_ms: int, told: Settled
     ) -> None:
         super().__init__(origin, progress, tally, now_ms)
-        self._letter_offset = letter_offset
+        self.offset = letter_offset
         self._told = told
 
     def settle(self, type_: EventType, outcome: Outcome, reason: Reason, index: int | None = None) -> None:
@@ -72,10 +72,6 @@ class LetterTicket(Ticket):
         if not self.released:
             super().settle(type_, outcome, reason, index)
             self._told(outcome, reason)
-
-    def finish(self) -> None:
-        """The letter was sent again."""
-        self.progress.finish(self._letter_offset)
 
 
 class Readmission:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from consumer.outcomes import EventType
-from consumer.segment.events import Decoded, Event, Undecodable
+from consumer.segment.events import Element, Event, Undecodable
 
 BOM: Final = b"\xef\xbb\xbf"
 """UTF-8's byte order mark, which some producers put in front of JSON."""
@@ -30,20 +30,23 @@ _TYPES: Final = {
     )
 }
 
+# Looking a member up in its enum takes as long as a small function.
+_OTHER: Final = EventType.OTHER
+
 _NO_OBJECT: Final = "JSON, but no object"
 _NO_TYPE: Final = "an object without a text `type`"
 
 
-def decode(value: bytes | None, envelope_path: tuple[str, ...] = ()) -> Decoded:
-    """Decode one record's value, whatever its shape.
+def decode(value: bytes | None, envelope_path: tuple[str, ...] = ()) -> list[Element]:
+    """Decode one record's value, whatever its shape; what it holds comes out in its order.
 
     Args:
         value: One event, an array of events, `{"batch":[…]}`, or an envelope around one of these; None or
-            nothing is a tombstone.
+            nothing is a tombstone, which holds none.
         envelope_path: The keys that lead to the event inside the value; empty when the value is the event.
     """
     if not value:
-        return Decoded([], indexed=False)
+        return []
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError:
@@ -51,51 +54,51 @@ def decode(value: bytes | None, envelope_path: tuple[str, ...] = ()) -> Decoded:
     return _open_envelope(document, envelope_path) if envelope_path else _decode_document(document, value)
 
 
-def _decode_odd(value: bytes, envelope_path: tuple[str, ...]) -> Decoded:
+def _decode_odd(value: bytes, envelope_path: tuple[str, ...]) -> list[Element]:
     """Give a value that is no JSON a second chance without its one byte order mark."""
     text = value.removeprefix(BOM)
     if len(text) == len(value) or text.startswith(BOM):
-        return Decoded([Undecodable(_flaw(value))], indexed=False)
+        return [Undecodable(_flaw(value))]
     return decode(text, envelope_path)
 
 
-def _decode_document(document: Any, raw: bytes | None) -> Decoded:  # noqa: ANN401 - JSON of any shape
+def _decode_document(document: Any, raw: bytes | None) -> list[Element]:  # noqa: ANN401 - JSON of any shape
     """Tell one event, the usual case, from an array, a batch and what is none of them."""
     if isinstance(document, dict):
         type_ = document.get("type")
         if isinstance(type_, str):
-            return Decoded([Event(_TYPES.get(type_, EventType.OTHER), document, raw)], indexed=False)
+            return [Event(_TYPES.get(type_, _OTHER), document, raw)]
         document = document.get("batch", document)
         if not isinstance(document, list):
-            return Decoded([Undecodable(_NO_TYPE)], indexed=False)
+            return [Undecodable(_NO_TYPE)]
     if isinstance(document, list):
-        return Decoded([_decode_element(element) for element in document], indexed=True)
-    return Decoded([Undecodable(_NO_OBJECT)], indexed=False)
+        return [_decode_element(element, index) for index, element in enumerate(document)]
+    return [Undecodable(_NO_OBJECT)]
 
 
-def _decode_element(fields: Any) -> Event | Undecodable:  # noqa: ANN401 - JSON of any shape
+def _decode_element(fields: Any, index: int) -> Element:  # noqa: ANN401 - JSON of any shape
     if not isinstance(fields, dict):
-        return Undecodable(_NO_OBJECT)
+        return Undecodable(_NO_OBJECT, index)
     type_ = fields.get("type")
     if not isinstance(type_, str):
-        return Undecodable(_NO_TYPE)
-    return Event(_TYPES.get(type_, EventType.OTHER), fields, None)
+        return Undecodable(_NO_TYPE, index)
+    return Event(_TYPES.get(type_, _OTHER), fields, None, index=index)
 
 
-def _open_envelope(document: Any, path: tuple[str, ...]) -> Decoded:  # noqa: ANN401 - JSON of any shape
-    """Decode what lies in the envelope; in an array every element is one."""
+def _open_envelope(document: Any, path: tuple[str, ...]) -> list[Element]:  # noqa: ANN401 - JSON of any shape
+    """Decode what lies in the envelope; in an array every element is one, and places count what is found in all."""
     if not isinstance(document, list):
         return _open_one(document, path)
-    elements: list[Event | Undecodable] = []
-    for envelope in document:
-        elements.extend(_open_one(envelope, path).elements)
-    return Decoded(elements, indexed=True)
+    elements = [element for envelope in document for element in _open_one(envelope, path)]
+    for index, element in enumerate(elements):
+        element.index = index
+    return elements
 
 
-def _open_one(envelope: Any, path: tuple[str, ...]) -> Decoded:  # noqa: ANN401 - JSON of any shape
+def _open_one(envelope: Any, path: tuple[str, ...]) -> list[Element]:  # noqa: ANN401 - JSON of any shape
     for key in path:
         if not isinstance(envelope, dict) or key not in envelope:
-            return Decoded([Undecodable("nothing at the envelope path")], indexed=False)
+            return [Undecodable("nothing at the envelope path")]
         envelope = envelope[key]
     return _decode_document(envelope, None)
 

@@ -1,4 +1,4 @@
-"""The event: one decoded Segment event, and the sum of what a record can hold.
+"""What a record's value can hold: events, each one decoded Segment event, and what is none.
 
 Values only; how bytes become events is in `decode`, whether one is meant for Pendo in `filters`.
 """
@@ -16,24 +16,28 @@ class Event:
         fields: The decoded JSON object, never changed in place.
         raw: The event's very bytes when the record's value is this one event; None when it was cut out of an
             array, a batch or an envelope.
+        message_id: Segment's key for repeats, when the event carries one.
         arrived_ms: When its record arrived in Kafka, milliseconds since the epoch; None when it came in no record.
+        index: Its place in the record's array or batch; None when the value is this one event.
     """
 
-    __slots__ = ("arrived_ms", "fields", "raw", "type")
+    __slots__ = ("arrived_ms", "fields", "index", "message_id", "raw", "type")
 
     def __init__(
-        self, type_: EventType, fields: dict[str, Any], raw: bytes | None, arrived_ms: int | None = None
+        self,
+        type_: EventType,
+        fields: dict[str, Any],
+        raw: bytes | None,
+        arrived_ms: int | None = None,
+        index: int | None = None,
     ) -> None:
         self.type = type_
         self.fields = fields
         self.raw = raw
+        message_id = fields.get("messageId")
+        self.message_id: str | None = message_id if isinstance(message_id, str) and message_id else None
         self.arrived_ms = arrived_ms
-
-    @property
-    def message_id(self) -> str | None:
-        """Segment's key for repeats, when the event carries one."""
-        message_id = self.fields.get("messageId")
-        return message_id if isinstance(message_id, str) and message_id else None
+        self.index = index
 
 
 class Undecodable:
@@ -41,24 +45,14 @@ class Undecodable:
 
     Attributes:
         message: What is wrong, without quoting any of it.
+        index: As an event's.
     """
 
-    __slots__ = ("message",)
+    __slots__ = ("index", "message")
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, index: int | None = None) -> None:
         self.message = message
+        self.index = index
 
 
-class Decoded:
-    """What one record's value holds.
-
-    Attributes:
-        elements: In the order of the value; empty for a tombstone.
-        indexed: Whether the value was an array or a batch, so that an element's index says which it is.
-    """
-
-    __slots__ = ("elements", "indexed")
-
-    def __init__(self, elements: list[Event | Undecodable], *, indexed: bool) -> None:
-        self.elements = elements
-        self.indexed = indexed
+Element = Event | Undecodable

@@ -3,14 +3,14 @@
 An event's fields go in, milliseconds since the epoch come out, or None. Whatever stands there, nothing raises.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 _KEYS: Final = ("timestamp", "originalTimestamp", "receivedAt")
 """Segment's own, corrected for the device's clock; the device's; the server's, for what carries no other."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
+_DAY_S: Final = 24 * 3600
 MIN_NUMBER_MS: Final = 10**11
 """A smaller number may be seconds: this one is March 1973 as milliseconds, the year 5138 as seconds."""
 MAX_NUMBER_MS: Final = 253_402_300_800_000
@@ -34,4 +34,5 @@ def _parse(text: str) -> int | None:
         at = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+    since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+    return (since.days * _DAY_S + since.seconds) * 1000 + since.microseconds // 1000

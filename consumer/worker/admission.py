@@ -22,7 +22,7 @@ from consumer.metrics import Sample
 from consumer.outcomes import EventType, Outcome, Reason, WarningKind
 from consumer.pendo.requests import Request, Route
 from consumer.segment.decode import decode
-from consumer.segment.events import Event, Undecodable
+from consumer.segment.events import Element, Event, Undecodable
 
 log = get_logger(__name__)
 
@@ -88,27 +88,24 @@ class Admission:
         """
         for record in records:
             ticket = self._ticketing(record, progress, self.tally, now_ms)
-            if progress.start(record.offset, ticket):
-                if record.key is None:
-                    self.unkeyed += 1
-                self._admit(record, ticket)
+            if not progress.start(record.offset, ticket):
+                continue
+            if record.key is None:
+                self.unkeyed += 1
+            elements = decode(record.value, self.envelope_path)
+            if elements:
+                ticket.admit(len(elements))
+                for element in elements:
+                    self.admit_element(element, ticket, element.index)
+            else:
+                self._settle_tombstone(ticket)
 
-    def _admit(self, record: Record, ticket: Ticket) -> None:
-        decoded = decode(record.value, self.envelope_path)
-        elements = decoded.elements
-        if not elements:
-            ticket.admit(1)
-            self.tally.received[EventType.NONE] += 1
-            ticket.settle(EventType.NONE, Outcome.SKIPPED, Reason.TOMBSTONE)
-            return
-        ticket.admit(len(elements))
-        if not decoded.indexed:
-            self.admit_element(elements[0], ticket, None)
-            return
-        for index, element in enumerate(elements):
-            self.admit_element(element, ticket, index)
+    def _settle_tombstone(self, ticket: Ticket) -> None:
+        ticket.admit(1)
+        self.tally.received[EventType.NONE] += 1
+        ticket.settle(EventType.NONE, Outcome.SKIPPED, Reason.TOMBSTONE)
 
-    def admit_element(self, element: Event | Undecodable, ticket: Ticket, index: int | None) -> None:
+    def admit_element(self, element: Element, ticket: Ticket, index: int | None) -> None:
         """Have one event of an admitted record go where it has to; `index` is its place, if there are several."""
         if isinstance(element, Undecodable):
             self.tally.received[EventType.NONE] += 1

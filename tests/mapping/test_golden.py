@@ -77,7 +77,7 @@ def test_what_becomes_of_an_event_is_as_written_down(case: dict[str, Any]) -> No
 def test_unchanged_events_go_out_byte_for_byte(case: dict[str, Any]) -> None:
     """An event that needs no change is never encoded again; its odd spacing is the proof."""
     raw = json.dumps(case["event"], ensure_ascii=False, separators=(" ,  ", " : ")).encode()
-    [event] = decode(raw).elements
+    [event] = decode(raw)
     assert isinstance(event, Event)
     mapped = router_of(case).map(event)
     goes_out_as_it_came = isinstance(mapped, Request) and mapped.body == raw

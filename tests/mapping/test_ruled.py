@@ -36,6 +36,15 @@ def answer(router: Router, **fields: Any) -> tuple[Outcome, Reason]:
     return mapped.outcome, mapped.reason
 
 
+def test_an_event_without_a_time_goes_out_with_its_records_whatever_a_rule_changed() -> None:
+    """Else each time that it is read again would be another time at Pendo."""
+    fields = {"type": "track", "userId": "u", "event": "Ran", "messageId": "m"}
+    router = RuledRouter({EventType.TRACK: Route.TRACK}, "skip", rules_from({"names": {"track": {"Ran": "Walked"}}}))
+    mapped = router.map(Event(EventType.TRACK, fields, b"raw", 1_772_000_000_000))
+    assert isinstance(mapped, Request)
+    assert (mapped.name, orjson.loads(mapped.body)["timestamp"]) == ("Walked", 1_772_000_000_000)
+
+
 def test_a_rule_answers_after_type_and_integrations_and_before_the_route() -> None:
     """The first answer wins."""
     router = RuledRouter({EventType.TRACK: Route.SEGMENTIO}, "skip", rules_from(DENY_ALL))
@@ -77,7 +86,7 @@ def test_the_event_itself_is_never_changed(type_: EventType) -> None:
 def test_an_event_that_no_rule_changes_goes_out_as_the_bytes_that_came() -> None:
     """A rule costs only those that it is about."""
     raw = b'{"type":"track" , "event":"Ran","userId":"u", "properties":{"plan":"pro"}}'
-    [event] = decode(raw).elements
+    [event] = decode(raw)
     assert isinstance(event, Event)
     rules = {
         "deny": [{"events": "Heartbeat"}],

@@ -32,7 +32,7 @@ TRAITS = st.dictionaries(st.sampled_from("abcdef"), JSON)
 
 def _map(fields: dict[str, Any] | str, *, with_values: bool = False) -> Request:
     raw = fields.encode() if isinstance(fields, str) else orjson.dumps(fields)
-    [event] = decode(raw).elements
+    [event] = decode(raw)
     assert isinstance(event, Event)
     mapped = Router(ROUTES, "visitor", with_values=with_values).map(event)
     assert isinstance(mapped, Request)
@@ -171,7 +171,7 @@ def test_a_repeat_has_the_same_identity(call: str) -> None:
     """What Segment adds on the way may differ, and whether it came alone or in an array."""
     fields = BASE | {"type": call}
     again = fields | {"receivedAt": AT, "sentAt": AT, "writeKey": "w", "userId": "u"}
-    [event] = decode(orjson.dumps([again])).elements
+    [event] = decode(orjson.dumps([again]))
     assert isinstance(event, Event)
     repeat = Router(ROUTES, "visitor").map(event)
     assert isinstance(repeat, Request)

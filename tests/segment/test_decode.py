@@ -14,38 +14,36 @@ RAW = json.dumps(TRACK).encode()
 
 def types(value: bytes | None, *path: str) -> list[EventType | None]:
     """The elements' types; None for one that is no event."""
-    return [element.type if isinstance(element, Event) else None for element in decode(value, path).elements]
+    return [element.type if isinstance(element, Event) else None for element in decode(value, path)]
 
 
 def message(value: bytes, *path: str) -> str:
-    [element] = decode(value, path).elements
+    [element] = decode(value, path)
     assert isinstance(element, Undecodable)
     return element.message
 
 
 def test_one_event_keeps_its_very_bytes() -> None:
     """An event that needs no change goes out as it came."""
-    decoded = decode(RAW)
-    [event] = decoded.elements
+    [event] = decode(RAW)
     assert isinstance(event, Event)
     assert event.raw is RAW
     assert (event.type, event.fields, event.message_id) == (EventType.TRACK, TRACK, "m-1")
-    assert not decoded.indexed
+    assert event.index is None
 
 
 @pytest.mark.parametrize("value", [b"[" + RAW + b"]", b'{"batch":[' + RAW + b'],"writeKey":"w"}'])
 def test_an_event_cut_out_has_no_bytes_of_its_own(value: bytes) -> None:
     """An array of one has an index, and what surrounds the event does not go out."""
-    decoded = decode(value)
-    [event] = decoded.elements
+    [event] = decode(value)
     assert isinstance(event, Event)
-    assert (event.raw, event.fields, decoded.indexed) == (None, TRACK, True)
+    assert (event.raw, event.fields, event.index) == (None, TRACK, 0)
 
 
 @pytest.mark.parametrize("value", [None, b"", b"[]", b'{"batch":[]}', BOM, BOM + b"[]"])
 def test_a_tombstone_has_no_elements(value: bytes | None) -> None:
     """Nothing at all, or a list of nothing."""
-    assert decode(value).elements == []
+    assert decode(value) == []
 
 
 @pytest.mark.parametrize("type_", ["identify", "group", "track", "page", "screen", "alias", "delete"])
@@ -64,11 +62,12 @@ def test_a_bad_element_keeps_its_place() -> None:
     """The dead letter's index says which element it was."""
     value = b"[" + RAW + b',7,{},[{"type":"track"}],null,{"batch":[]},{"type":"page"}]'
     assert types(value) == [EventType.TRACK, None, None, None, None, None, EventType.PAGE]
+    assert [element.index for element in decode(value)] == list(range(7))
 
 
 def test_one_byte_order_mark_is_stripped() -> None:
     """Pendo gets JSON without it; two are no JSON, however many follow."""
-    [event] = decode(BOM + RAW).elements
+    [event] = decode(BOM + RAW)
     assert isinstance(event, Event)
     assert event.raw == RAW
     assert types(BOM + BOM + RAW) == [None]
@@ -109,20 +108,18 @@ def test_a_batch_is_a_list_called_batch_in_what_is_no_event() -> None:
 
 def test_an_envelope_holds_every_shape() -> None:
     """One event, an array or a batch; without bytes of its own."""
-    decoded = decode(b'{"a":{"b":' + RAW + b"}}", ("a", "b"))
-    [event] = decoded.elements
+    [event] = decode(b'{"a":{"b":' + RAW + b"}}", ("a", "b"))
     assert isinstance(event, Event)
-    assert (event.raw, event.fields, decoded.indexed) == (None, TRACK, False)
+    assert (event.raw, event.fields, event.index) == (None, TRACK, None)
     for inner in (b"[" + RAW + b"]", b'{"batch":[' + RAW + b"]}"):
-        decoded = decode(b'{"a":' + inner + b"}", ("a",))
-        assert (len(decoded.elements), decoded.indexed) == (1, True)
+        assert [event.index for event in decode(b'{"a":' + inner + b"}", ("a",))] == [0]
 
 
 def test_every_element_of_an_array_is_an_envelope() -> None:
     """Indices count what is found, in order."""
     value = b'[{"a":{"type":"page"}},{"b":1},7,{"a":[{"type":"track"},{"type":"screen"}]},{"a":[]}]'
     assert types(value, "a") == [EventType.PAGE, None, None, EventType.TRACK, EventType.SCREEN]
-    assert decode(value, ("a",)).indexed
+    assert [element.index for element in decode(value, ("a",))] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("value", [RAW, b'{"a":{}}', b'{"a":[{"b":{"type":"track"}}]}', b"7", b'{"batch":[]}'])

@@ -94,7 +94,7 @@ def outcome_of(event: Event, mode: Anonymous) -> Request | None:
 
 def swallow(value: bytes, *path: str) -> None:
     """Decode, and map whatever came of it."""
-    for element in decode(value, path).elements:
+    for element in decode(value, path):
         if isinstance(element, Undecodable):
             assert element.message
         else:
@@ -128,7 +128,7 @@ def test_any_json_gives_an_event_or_a_reason(document: Any, batch: bool) -> None
 def test_any_json_in_every_field_gives_a_request_or_a_reason(fields: dict[str, Any], mode: Anonymous) -> None:
     """Nothing but the documented fields differs from what came, and the event itself stays as it is."""
     raw = json.dumps(fields).encode()
-    [event] = decode(raw).elements
+    [event] = decode(raw)
     assert isinstance(event, Event)
     before = copy.deepcopy(event.fields)
     request = outcome_of(event, mode)
@@ -149,7 +149,7 @@ def test_any_json_by_the_track_events_api_gives_what_pendo_takes_or_a_reason(
     fields: dict[str, Any], mode: Anonymous
 ) -> None:
     """The simulator takes every body; an event that ends does so as on the other route; warnings fit what goes out."""
-    [event] = decode(json.dumps(fields).encode()).elements
+    [event] = decode(json.dumps(fields).encode())
     assert isinstance(event, Event)
     mapped, other = TRACK_ROUTERS[mode].map(event), ROUTERS[mode].map(event)
     if isinstance(mapped, Ended) or isinstance(other, Ended):
@@ -172,7 +172,7 @@ def test_any_json_by_calls_of_many_ids_gives_what_pendo_takes_or_a_reason(
     fields: dict[str, Any], mode: Anonymous
 ) -> None:
     """The simulator takes every call whole, and what it shows then is what was sent, under the very same names."""
-    [event] = decode(json.dumps(fields).encode()).elements
+    [event] = decode(json.dumps(fields).encode())
     assert isinstance(event, Event)
     before = copy.deepcopy(event.fields)
     mapped = CALL_ROUTERS[mode].map(event)
@@ -246,7 +246,7 @@ def test_a_value_of_a_megabyte_gives_an_event_or_a_reason() -> None:
     """Far beyond Segment's limits, within Kafka's."""
     filler = b"x" * 2**20
     event = b'{"type":"track","userId":"u","event":"e","properties":{"a":"' + filler + b'"}}'
-    [decoded] = decode(event).elements
+    [decoded] = decode(event)
     assert isinstance(decoded, Event)
     request = outcome_of(decoded, "skip")
     assert request is not None

@@ -44,7 +44,7 @@ class Rules:
         fields = self.plans[event.type].apply(event.fields)
         if fields is event.fields or fields is None:
             return event if fields is not None else None
-        return Event(event.type, fields, None)
+        return Event(event.type, fields, None, event.arrived_ms)
 
     def is_empty(self) -> bool:
         """Whether they do nothing."""

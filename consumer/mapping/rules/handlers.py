@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from consumer.errors import ConfigError, RejectedError
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft
 from consumer.mapping.rules.parts import Fields
 from consumer.outcomes import Reason
 
@@ -47,9 +47,9 @@ def guard(name: str, handler: Handler) -> Callable[[Fields], Fields | None]:
 
     def apply(fields: Fields) -> Fields | None:
         try:
-            came = encode(fields)
+            came = draft(fields)
             result = handler(orjson.loads(came))
-            text = None if result is None else encode(result)
+            text = None if result is None else draft(result)
         except Exception as error:
             raise RejectedError(Reason.HANDLER_ERROR, f"the handler {name} failed: {type(error).__name__}") from error
         if text is None or text == came:

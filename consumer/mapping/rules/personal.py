@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, Final
 
-from consumer.mapping.encode import encode
+from consumer.mapping.encode import draft
 from consumer.mapping.rules.matching import REMEMBERED_NAMES, MatchText, match_text
 from consumer.mapping.rules.parts import Change, Fields, chain
 
@@ -37,7 +37,7 @@ def hashed(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return sha256(encode(value)).hexdigest()
+        return sha256(draft(value)).hexdigest()
     if isinstance(value, list):
         return [hashed(each) for each in value if not isinstance(each, dict | list)]
     return REMOVED
