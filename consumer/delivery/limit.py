@@ -7,6 +7,7 @@ from: if the outage was of our own making, doubling on would make the next. It d
 answer failed.
 """
 
+from math import inf
 from typing import Final
 
 START: Final = 16
@@ -47,6 +48,11 @@ class Limit:
         self._threshold = maximum
         self._round_trip_s = 0.0
         self.restart()
+
+    @property
+    def answers_per_s(self) -> float:
+        """How many answers a second so many requests bring; infinite as long as nobody knows."""
+        return self.value / self._round_trip_s if self._round_trip_s else inf
 
     def restart(self) -> None:
         """Begin anew, as after an outage: what was learned before it may be wrong."""

@@ -22,10 +22,13 @@ from consumer.pendo.verdicts import OnVerdict, Verdict
 Post = Callable[[bytes, OnVerdict], None]
 """Sends a body on this route, and tells the verdict, once."""
 
-READY_PER_SENDER: Final = 8
-"""Heads ready beside each that may be in flight. More would be sent no sooner, and be out of the processor's caches."""
-MIN_READY: Final = 2000
-"""Half of it is more than goes out until reading looks again."""
+AHEAD_S: Final = 0.05
+"""For so long what lies ready is enough: half of it is more than goes out until reading looks again. More would be sent
+no sooner, and be out of the processor's caches."""
+MIN_READY: Final = 250
+"""Half of what a poll brings."""
+MAX_READY: Final = 2000
+"""At real latencies it is far less; where answers come at once it is the processor that says how many go out."""
 MAX_SUPPRESSED: Final = 100
 """Repeats may come by the ten thousand; the loop must get its turn in between."""
 
@@ -54,7 +57,6 @@ class Senders(Crew[Turn, Verdict]):
         )
         super().__init__(route, gate=gate, lanes=lanes, memory=memory, consequences=consequences)
         self._post = post
-        self._enough = max(MIN_READY, READY_PER_SENDER * gate.limit.maximum)
         self._sated = False
 
     def add(self, delivery: Delivery) -> None:
@@ -67,7 +69,8 @@ class Senders(Crew[Turn, Verdict]):
 
         Callers never are: the more lies there, the more goes in one call.
         """
-        self._sated = len(self.lanes.ready) >= (self._enough // 2 if self._sated else self._enough)
+        enough = min(max(AHEAD_S * self.gate.limit.answers_per_s, MIN_READY), MAX_READY)
+        self._sated = len(self.lanes.ready) >= (enough / 2 if self._sated else enough)
         return self._sated
 
     def _send(self, turn: Turn, now: float) -> None:

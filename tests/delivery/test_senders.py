@@ -11,7 +11,7 @@ from consumer.delivery.gate import GateState
 from consumer.delivery.lane import Delivery
 from consumer.delivery.lease import Hold, Lease
 from consumer.delivery.retry import Backoff
-from consumer.delivery.senders import MIN_READY
+from consumer.delivery.senders import MAX_READY, MIN_READY
 from consumer.delivery.ticket import release
 from consumer.errors import UnreachableError
 from consumer.outcomes import EventType, Reason
@@ -214,30 +214,46 @@ async def test_never_more_requests_than_the_limit(bench: Bench) -> None:
 async def test_enough_is_what_lies_ready_not_what_waits_behind_a_head(rig: Rig, bench: Bench) -> None:
     """A visitor's many events are sent one by one: beside them there is room for others."""
     rig.hold(Hold.OPERATOR)
-    for number in range(2 * MIN_READY):
+    for number in range(2 * MAX_READY):
         rig.send(f"hot-{number}", lane="hot")
     before = rig.senders.is_sated()
-    for number in range(MIN_READY - 2):
+    for number in range(MAX_READY - 2):
         rig.send(f"one-{number}", lane=f"one-{number}")
     almost = rig.senders.is_sated()
     rig.send("last", lane="last")
     assert (before, almost, rig.senders.is_sated()) == (False, False, True)
-    assert bench.tally.open_events == 3 * MIN_READY - 1
+    assert bench.tally.open_events == 3 * MAX_READY - 1
 
 
 async def test_what_is_enough_is_so_until_half_of_it_is_gone(rig: Rig) -> None:
     """So that reading goes in strides: each look at it wakes the process."""
     rig.hold(Hold.OPERATOR)
-    for number in range(MIN_READY):
+    for number in range(MAX_READY):
         rig.send(f"one-{number}", lane=f"one-{number}")
     found = [rig.senders.is_sated()]
     ready = rig.senders.lanes.ready
-    for left in (MIN_READY // 2, MIN_READY // 2 - 1, MIN_READY - 1):
+    for left in (MAX_READY // 2, MAX_READY // 2 - 1, MAX_READY - 1):
         kept = [ready.popleft() for _ in range(len(ready) - left)] if left < len(ready) else []
         found.append(rig.senders.is_sated())
-        if left == MIN_READY // 2 - 1:
-            ready.extend(kept * (MIN_READY - 1 - left))
+        if left == MAX_READY // 2 - 1:
+            ready.extend(kept * (MAX_READY - 1 - left))
     assert found == [True, True, False, False]
+
+
+async def test_enough_is_what_goes_out_in_the_next_moment(rig: Rig) -> None:
+    """By what is known of how fast answers come: many where they come at once, few where they take their time."""
+    limit = rig.senders.gate.limit
+    for took_s, enough in ((0.001, 400), (10.0, MIN_READY)):
+        limit.restart()
+        limit.answered(0.0, took_s)
+        rig.hold(Hold.OPERATOR)
+        while len(rig.senders.lanes.ready) < enough - 1:
+            rig.send(f"one-{len(rig.senders.lanes)}", lane=f"one-{len(rig.senders.lanes)}")
+        assert not rig.senders.is_sated()
+        rig.send("last", lane=f"last-{enough}")
+        assert rig.senders.is_sated()
+        rig.senders.lanes.ready.clear()
+        assert not rig.senders.is_sated()
 
 
 async def test_stop_starts_no_request_and_drain_waits_for_those_in_flight(rig: Rig) -> None:

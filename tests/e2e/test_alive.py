@@ -27,7 +27,7 @@ async def test_enough_that_lies_ready_is_alive_however_long(
 ) -> None:
     """Of one partition more lies ready than is soon sent, and so nothing of the other is read: paused, it stays so."""
     monkeypatch.setattr(senders, "MIN_READY", 90)
-    monkeypatch.setattr(senders, "READY_PER_SENDER", 0)
+    monkeypatch.setattr(senders, "MAX_READY", 90)
     config = tmp_path / "consumer.yaml"
     config.write_text("delivery:\n  paused: true\n")
     async with pipe.service(config) as running:
