@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -61,6 +61,7 @@ class Task:
         topic: Where the events are.
         url: The endpoint.
         deadline_s: When to give up.
+        settings: What the service is told beside that, by its settings' names.
     """
 
     party: Party
@@ -70,6 +71,7 @@ class Task:
     topic: str = ""
     url: str = ""
     deadline_s: float = 60.0
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,7 @@ def _environment(task: Task) -> dict[str, str]:
         "HTTP__HOST": "127.0.0.1",
         "HTTP__PORT": 0,
     }
+    settings |= {name.upper(): value for name, value in task.settings.items()}
     return {f"PENDO_CONSUMER_{name}": str(value) for name, value in settings.items()}
 
 

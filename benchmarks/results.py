@@ -104,8 +104,8 @@ async def _mapping(extent: Extent, say: Say) -> list[Figure]:
 
 
 async def _calls(extent: Extent, say: Say) -> list[Figure]:
-    seconds, backlog = max(2.0, calls.SECONDS * extent.scale), extent.of(calls.BACKLOG)
-    return calls.figures(await calls.run(seconds, backlog, say))
+    seconds, drained = max(2.0, calls.SECONDS * extent.scale), extent.of(calls.DRAINED)
+    return calls.figures(await calls.run(drained, seconds, extent.of(calls.BACKLOG), say))
 
 
 async def _uniform(extent: Extent, say: Say) -> list[Figure]:

@@ -171,10 +171,20 @@ def test_state_events_are_identifies_and_groups_of_some_visitors() -> None:
 
 def test_calls_become_figures() -> None:
     """The cost an event beside a POST, and the number of calls."""
-    good = calls.Calls(events=9, cpu_us=18.0, post_us=90.0, steady_calls=3, backlog=9, backlog_calls=60)
-    assert [figure.met for figure in calls.figures(good)] == [True, True]
-    bad = replace(good, cpu_us=18.9, backlog_calls=61)
-    assert [figure.met for figure in calls.figures(bad)] == [False, False]
+    good = calls.Calls(
+        drained=9,
+        drain_us=18.0,
+        drain_calls=3,
+        events=9,
+        steady_us=50.0,
+        steady_calls=3,
+        post_us=90.0,
+        backlog=9,
+        backlog_calls=60,
+    )
+    assert [figure.met for figure in calls.figures(good)] == [True, None, True]
+    bad = replace(good, drain_us=18.9, backlog_calls=61)
+    assert [figure.met for figure in calls.figures(bad)] == [False, None, False]
 
 
 def test_skewed_events_have_a_hottest_key() -> None:
@@ -427,9 +437,10 @@ async def test_real_outages_heal() -> None:
 @pytest.mark.apache
 async def test_calls_are_counted_and_weighed() -> None:
     """Few calls for many events, at a fraction of a request's cost."""
-    found = await calls.run(2.0, 3_000, _quiet)
+    found = await calls.run(3_000, 2.0, 3_000, _quiet)
     assert found.backlog_calls < 3_000 / 20
-    assert found.cpu_us > 0
+    assert found.drain_us > 0
+    assert found.steady_us > 0
     assert found.post_us > 0
 
 

@@ -119,3 +119,17 @@ def test_labels_come_from_closed_sets_and_names_are_ours_once() -> None:
     assert len(names) == len(set(names))
     allowed = {"act", "type", "outcome", "reason", "route", "status", "topic", "partition", "result", "version", "kind"}
     assert {label for metric in CATALOGUE for label in metric.labels} <= allowed
+
+
+def test_several_values_are_counted_as_each_for_itself() -> None:
+    """On a bound, beyond the last, and none at all."""
+    bounds = (0.1, 1.0, 5.0)
+    values = (0.0, 0.1, 7.0, 1.0, 0.1000001, 5.0, 5.1, 0.05)
+    each, together = Histogram(bounds), Histogram(bounds)
+    for value in values:
+        each.observe(value)
+    together.observe_all(values[:5])
+    together.observe_all(values[5:])
+    together.observe_all(())
+    assert together.counts == each.counts
+    assert together.sum == pytest.approx(each.sum)

@@ -4,6 +4,7 @@ Beyond `consequences`: an answer may say of each id what became of it, or of all
 wrong. Then it is found out what, by calls of half as many, at last by single deliveries. Nothing is waited for.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from time import time
 from typing import Final, assert_never
@@ -21,7 +22,7 @@ from consumer.delivery.retry import Backoff
 from consumer.delivery.suspects import lock
 from consumer.kafka.records import position
 from consumer.log import get_logger
-from consumer.outcomes import Outcome, Reason
+from consumer.outcomes import EventType, Outcome, Reason
 from consumer.pendo.calls import Answer
 from consumer.pendo.requests import Route
 from consumer.pendo.verdicts import ACCEPTED, OPTED_OUT, Accepted, Later, Locked, OptedOut, Refused, Verdict
@@ -37,6 +38,9 @@ ANY: Final = 1 << 30
 TOO_MUCH: Final = frozenset({408, 413})
 """Pendo's words for a call that carries too much."""
 UNTOLD: Final = Refused(Reason.REFUSED, "Pendo failed at it without a word")
+
+Arrived = defaultdict[tuple[EventType, str], list[int]]
+"""When what a call delivered had come, by type and name; milliseconds since the epoch."""
 
 
 class CallConsequences(Consequences):
@@ -126,11 +130,12 @@ class CallConsequences(Consequences):
         forbidden: bool,
     ) -> None:
         again: list[Lane] = []
+        arrived_ms: Arrived = defaultdict(list)
         together = Together(sum(len(cell.parts) for cell in cells))
         later: list[tuple[Cell, Trouble]] = []
         for cell, verdict in zip(cells, verdicts, strict=True):
             if isinstance(verdict, Accepted | OptedOut):
-                self._settle(cell, opted_out=isinstance(verdict, OptedOut))
+                self._end(cell, verdict, arrived_ms)
                 continue
             trouble = self._remaining(cell, status, now - began)
             if trouble is None:
@@ -156,28 +161,46 @@ class CallConsequences(Consequences):
         if later and isinstance(verdict, Later):
             self._failed_in_call(later, verdict, now, alone=together.left == 1)
         self._call_lanes.go_again(again)
+        self._count(arrived_ms)
 
-    def _settle(self, cell: Cell, *, opted_out: bool) -> None:
-        """The newest is delivered, the others were merged into it."""
-        now_s, ages, newest = time(), self.ages, cell.parts[-1][1]
-        for stamp, delivery, sent in cell.parts:
-            ticket = delivery.ticket
+    def _end(self, cell: Cell, verdict: Accepted | OptedOut, arrived_ms: Arrived) -> None:
+        """All of a cell has its end."""
+        if isinstance(verdict, Accepted):
+            self._accepted_in_call(cell, arrived_ms)
+        else:
+            self._opted_out(cell)
+        for _, delivery, _ in cell.parts:
             if delivery.trouble is not None:
                 delivery.trouble.locked_with.left -= 1
-            if opted_out:
-                ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT, delivery.index)
-                continue
-            # Whoever owns the record by now: what Pendo has is known.
-            self._memory.note(sent, stamp, written=delivery is newest or not cell.is_newest)
+        cell.lane.failing = None
+        self._call_lanes.leave(cell.lane, len(cell.parts))
+
+    def _accepted_in_call(self, cell: Cell, arrived_ms: Arrived) -> None:
+        """The newest is delivered, the others were merged into it."""
+        parts = cell.parts
+        newest = parts[-1][1]
+        # Whoever owns the record by now: what Pendo has is known.
+        self._memory.note_events([sent.identity for _, _, sent in parts])
+        for stamp, _, sent in parts[-1:] if cell.is_newest else parts:
+            self._memory.note(sent, stamp)
+        for _, delivery, sent in parts:
+            ticket = delivery.ticket
             if ticket.progress.released:
                 self._memory.forget_values(sent)
             outcome = _DELIVERED if delivery is newest else _MERGED
             ticket.settle(delivery.type, outcome, _NO_REASON, delivery.index)
-            self.days.count(delivery.type, delivery.request.name, now_s)
-            age_s = now_s - ticket.arrived_ms / 1000
-            ages[delivery.type].observe(age_s if age_s > 0 else 0.0)
-        cell.lane.failing = None
-        self._call_lanes.leave(cell.lane, len(cell.parts))
+            arrived_ms[delivery.type, delivery.request.name].append(ticket.arrived_ms)
+
+    def _opted_out(self, cell: Cell) -> None:
+        for _, delivery, _ in cell.parts:
+            delivery.ticket.settle(delivery.type, Outcome.SUPPRESSED, Reason.OPTED_OUT, delivery.index)
+
+    def _count(self, arrived_ms: Arrived) -> None:
+        """All that one call delivered is counted at once."""
+        now_s = time()
+        for (type_, name), several in arrived_ms.items():
+            self.days.count(type_, name, now_s, len(several))
+            self.ages[type_].observe_all([age if (age := now_s - each / 1000) > 0 else 0.0 for each in several])
 
     def _remaining(self, cell: Cell, status: int | str, took_s: float) -> Trouble | None:
         """Count the attempt of what is still ours of a cell; the trouble of the first, None when nothing is ours."""

@@ -64,16 +64,11 @@ class Cells:
         queue = lane.queue
         narrow = lane.narrow
         taken = queue[: narrow.part] if narrow is not None and narrow.doubtful else queue[:]
-        parts: list[Part] = []
-        for delivery in taken:
-            request = delivery.request
-            stamp = FACT if request.state is None else stamp_of(request, delivery.ticket)
-            # Beside others that go with it nothing is unchanged: the field may have another value by then.
-            sent = self._memory.judge(request, stamp, unchanged=not parts)
-            if isinstance(sent, Request):
-                parts.append((stamp, delivery, sent))
-            else:
-                self._suppress(delivery, sent, stamp)
+        parts: list[Part] = [(_stamp_of(each), each, each.request) for each in taken]
+        identities = [request.identity for _, _, request in parts]
+        oldest = min([stamp for stamp, _, _ in parts])
+        if self._memory.bears_on(lane.key, identities, oldest):
+            parts = self._judged(parts)
         if len(parts) < len(taken):
             queue[: len(taken)] = [delivery for _, delivery, _ in parts]
             if narrow is not None:
@@ -84,12 +79,32 @@ class Cells:
         if len(parts) == 1:
             return Cell(lane, parts, parts[0][2].body, is_newest=True)
         parts.sort(key=_BY_STAMP)
-        newest = parts[-1][2]
-        is_newest = newest.state is not None and _have_fields(parts, newest.state.fields)
-        element = newest.body if is_newest else self._form.merge([sent.body for _, _, sent in parts])
+        is_newest = _have_same_fields(parts)
+        element = parts[-1][2].body if is_newest else self._form.merge([sent.body for _, _, sent in parts])
         return Cell(lane, parts, element, is_newest=is_newest)
 
+    def _judged(self, parts: list[Part]) -> list[Part]:
+        """Those of which something need be sent, and what; the others are settled."""
+        left: list[Part] = []
+        for stamp, delivery, request in parts:
+            # Beside others that go with it nothing is unchanged: the field may have another value by then.
+            sent = self._memory.judge(request, stamp, unchanged=not left)
+            if isinstance(sent, Request):
+                left.append((stamp, delivery, sent))
+            else:
+                self._suppress(delivery, sent, stamp)
+        return left
 
-def _have_fields(parts: list[Part], fields: tuple[str, ...]) -> bool:
-    """Whether each says something of these very fields: then what the newest says is all."""
+
+def _stamp_of(delivery: Delivery) -> Stamp:
+    request = delivery.request
+    return FACT if request.state is None else stamp_of(request, delivery.ticket)
+
+
+def _have_same_fields(parts: list[Part]) -> bool:
+    """Whether all say something of the same fields: then what the newest says is all."""
+    first = parts[0][2].state
+    if first is None:
+        return False
+    fields = first.fields
     return all(sent.state is not None and sent.state.fields == fields for _, _, sent in parts)

@@ -59,23 +59,24 @@ class Days:
         self._names: Counts[Name] = Counts()
         self._until_s = -inf
 
-    def count(self, type_: EventType, name: str, now_s: float) -> None:
-        """An event was delivered.
+    def count(self, type_: EventType, name: str, now_s: float, events: int = 1) -> None:
+        """Events were delivered.
 
         Args:
-            type_: Its type.
-            name: Its name at Pendo; empty for what has none.
+            type_: Their type.
+            name: Their name at Pendo; empty for what has none.
             now_s: Seconds since the epoch.
+            events: How many.
         """
         # A clock that is put back does not begin the day anew.
         if now_s >= self._until_s:
             self._begin(int(now_s // DAY_S))
         names, key = self._names, (type_, name)
-        events = names.get(key)
-        if events is None:
-            self._days[-1].count((type_, name[:MAX_NAME_CHARS]))
+        known = names.get(key)
+        if known is None:
+            self._days[-1].count((type_, name[:MAX_NAME_CHARS]), events)
         else:
-            names[key] = events + 1
+            names[key] = known + events
 
     def _begin(self, number: int) -> None:
         day = Day(number)

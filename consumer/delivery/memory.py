@@ -33,10 +33,13 @@ _BULKDELETE: Final = Route.BULKDELETE
 def stamp_of(request: Request, ticket: Ticket) -> Stamp:
     """How new what a request says is: its event's time, but not much beyond the record's arrival."""
     state = request.state
-    arrived_ms = ticket.arrived_ms
-    at_ms = arrived_ms if state is None or state.timestamp_ms is None else state.timestamp_ms
+    latest_ms = ticket.arrived_ms
+    at_ms = latest_ms if state is None or state.timestamp_ms is None else state.timestamp_ms
+    latest_ms += MAX_AHEAD_MS
+    if at_ms > latest_ms:  # noqa: PLR1730  # min() takes as long as all the rest here
+        at_ms = latest_ms
     record = ticket.record
-    return min(at_ms, arrived_ms + MAX_AHEAD_MS), record.partition, record.offset
+    return at_ms, record.partition, record.offset
 
 
 class Memory:
@@ -103,6 +106,19 @@ class Memory:
             return self._only_link(request, fresh, Reason.UNCHANGED)
         return _stripped(request, stale, fresh) if stale else request
 
+    def bears_on(self, key: str, identities: Collection[int], oldest: Stamp) -> bool:
+        """Whether what is remembered may keep any of these from going out as it is; else none need be judged.
+
+        Args:
+            key: The visitor or account that all of them are about.
+            identities: Of the requests.
+            oldest: The lowest of their stamps.
+        """
+        if not (self._delivered.isdisjoint(identities) and self._delivered_before.isdisjoint(identities)):
+            return True
+        writes = self._writes.get(hash(key))
+        return writes is not None and (self._suppress or oldest < writes.newest)
+
     def _only_link(self, request: Request, fresh: State, reason: Reason) -> Request | Reason:
         """A group also links its visitor to its account, which must not be lost with its fields.
 
@@ -113,23 +129,35 @@ class Memory:
             return reason
         return _stripped(request, state.fields, fresh)
 
-    def note(self, request: Request, stamp: Stamp, *, delivered: bool = True, written: bool = True) -> None:
+    def note_events(self, identities: Collection[int]) -> None:
+        """Remember events that Pendo accepted; not what they say, since something newer of all of it went with them."""
+        delivered = self._delivered
+        if 2 * (len(delivered) + len(identities)) < self._message_ids:
+            delivered.update(identities)
+            delivered.discard(0)
+        else:
+            for identity in identities:
+                self._note_event(identity)
+
+    def _note_event(self, identity: int) -> None:
+        if identity and self._message_ids:
+            self._delivered.add(identity)
+            if 2 * len(self._delivered) >= self._message_ids:
+                self._delivered, self._delivered_before = set(), self._delivered
+
+    def note(self, request: Request, stamp: Stamp, *, delivered: bool = True) -> None:
         """Remember a request.
 
         Args:
             request: What was sent, as `judge` gave it; or what it found unchanged.
             stamp: How new it is.
             delivered: Whether Pendo accepted it; else it was unchanged, and only its fields count as newer.
-            written: Whether its fields are what stands at Pendo now; not when something newer went with it.
         """
-        identity = request.identity
-        if delivered and identity and self._message_ids:
-            self._delivered.add(identity)
-            if 2 * len(self._delivered) >= self._message_ids:
-                self._delivered, self._delivered_before = set(), self._delivered
+        if delivered:
+            self._note_event(request.identity)
         state = request.state
         if state is not None and self._ids:
-            if written and state.fields:
+            if state.fields:
                 self._note_fields(state, stamp)
             if delivered and request.account is not None:
                 self._note_pair(_pair(request))

@@ -72,7 +72,12 @@ def _map(
     names = tuple(traits)
     shape_ = visibility.shape_of(names)
     warnings = shape_.warnings if traits is came else visibility.of_metadata(names, came)
-    values = traits if shape_.names == names else dict(zip(shape_.names, traits.values(), strict=True))
+    # One tuple of names for all events that have the same, wherever it can be.
+    values, fields = traits, shape_.names
+    if fields != names:
+        values = dict(zip(fields, traits.values(), strict=True))
+        if len(values) < len(fields):
+            fields = tuple(values)
     lane = f"{kind}:{id_}"
     hashes = hashes_of(values) if with_values else ()
     return Request(
@@ -80,7 +85,7 @@ def _map(
         lane,
         encode({_ID_KEYS[kind]: id_, "values": values}),
         identity=identity_of(event, lane if kind == "visitor" else lane + sender_of(event.fields)),
-        state=State(lane, timestamp_ms(event.fields), tuple(values), hashes, without_values),
+        state=State(lane, timestamp_ms(event.fields), fields, hashes, without_values),
         warnings=warnings,
     )
 

@@ -184,7 +184,8 @@ class Visibility:
             kept.setdefault(metadata_name(name), []).append(name)
         alike = [" = ".join(each) for each in kept.values() if len(each) > 1]
         warnings = (PendoWarning(WarningKind.NAME_COLLISION, _list("traits", alike)),) if alike else NONE
-        found = Shape(tuple(map(metadata_name, names)), warnings)
+        kept_names = tuple(map(metadata_name, names))
+        found = Shape(names if kept_names == names else kept_names, warnings)
         if len(self._shapes) == MAX_KNOWN_SHAPES:
             self._shapes.clear()
         if len(names) <= MAX_SHAPE_NAMES:

@@ -16,6 +16,15 @@ def test_names_beyond_the_bound_are_counted_as_other() -> None:
     assert (len(day.names), day.other, day.names[TRACK, "Viewed 0"]) == (MAX_NAMES, 50, 2)
 
 
+def test_several_are_counted_as_each_for_itself() -> None:
+    """Those of a call."""
+    days = Days()
+    days.count(TRACK, "Viewed", 0.0, 3)
+    days.count(TRACK, "Viewed", 1.0, 2)
+    [day] = days
+    assert day.names[TRACK, "Viewed"] == 5
+
+
 def test_a_name_is_cut() -> None:
     """It may be as long as a record."""
     days = Days()

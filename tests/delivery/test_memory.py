@@ -65,6 +65,44 @@ def _deliver(memory: Memory, request: Request, stamp: Stamp = FACT) -> dict[str,
     return traits
 
 
+# ── several at once ──
+
+
+def test_of_what_nothing_bears_on_none_need_be_judged() -> None:
+    """A repeat, a newer write of the same visitor, or any write when values are compared."""
+    memory = _memory()
+    _deliver(memory, _identify({"a": 1}, identity=7), _at(20))
+    assert not memory.bears_on("visitor:v", [0, 8], _at(20))
+    assert not memory.bears_on("visitor:w", [0, 8], _at(10))
+    assert memory.bears_on("visitor:v", [8], _at(19))
+    assert memory.bears_on("visitor:w", [8, 7], _at(30))
+    comparing = _memory(suppress_unchanged=True)
+    _deliver(comparing, _identify({"a": 1}), _at(20))
+    assert comparing.bears_on("visitor:v", [8], _at(30))
+
+
+@pytest.mark.parametrize("at_once", [2, 3, 7])
+def test_events_that_are_noted_together_are_remembered_as_each_for_itself(at_once: int) -> None:
+    """The same are repeats, and no more than are allowed; what has no messageId is none."""
+    each, together = _memory(message_ids=20), _memory(message_ids=20)
+    identities = [number % 50 for number in range(200)]
+    for begin in range(0, len(identities), at_once):
+        several = identities[begin : begin + at_once]
+        for identity in several:
+            each.note(_track(identity), FACT)
+        together.note_events(several)
+        assert [together.judge(_track(n), FACT) is Reason.REPEAT for n in range(50)] == [
+            each.judge(_track(n), FACT) is Reason.REPEAT for n in range(50)
+        ]
+
+
+def test_nothing_is_noted_together_where_nothing_is_to_be_remembered() -> None:
+    """`memory_message_ids` is 0."""
+    memory = _memory(message_ids=0)
+    memory.note_events([1, 2])
+    assert memory.judge(_track(1), FACT) is not Reason.REPEAT
+
+
 # ── stamps ──
 
 
