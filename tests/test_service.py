@@ -1,7 +1,6 @@
 """The service: what its exit status says of a stop, what a dead part leaves behind, what a changed file begins anew."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +63,6 @@ async def test_a_stop_in_a_rebalance_tells_whether_something_answered_is_uncommi
     assert progress.released
 
 
-def sender_tasks() -> list[str]:
-    return [task.get_name() for task in asyncio.all_tasks() if " sender " in task.get_name()]
-
-
-@pytest.mark.timeout(30)
 async def test_each_route_in_use_is_built_and_they_share_what_may_be_in_flight() -> None:
     """None takes another's part: an endpoint that hangs holds no request of another up."""
     routed = {"ROUTES__TRACK": "track", "PENDO__TRACK_EVENT_SECRET": "s", "DELIVERY__RATE_LIMIT__TRACK": "5"}
@@ -77,13 +71,6 @@ async def test_each_route_in_use_is_built_and_they_share_what_may_be_in_flight()
         service = built(None, **limits, **environ)
         assert list(service._pipeline.routes.senders) == routes
         assert [s.gate.limit.maximum for s in service._pipeline.routes.senders.values()] == [each] * len(routes)
-        running = asyncio.create_task(service.run())
-        # However long a loaded machine takes to start them.
-        while len(senders := sender_tasks()) < each * len(routes):
-            await asyncio.sleep(0.01)
-        assert Counter(name.partition(" ")[0] for name in senders) == dict.fromkeys(routes, each)
-        service.stop()
-        assert await running == 0
     service = built(None, **routed)
     waits = {route: senders.gate.bucket.rate for route, senders in service._pipeline.routes.senders.items()}
     assert waits == {Route.SEGMENTIO: None, Route.TRACK: 5.0}

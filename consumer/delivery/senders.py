@@ -27,7 +27,7 @@ AHEAD_S: Final = 0.05
 no sooner, and be out of the processor's caches."""
 MIN_READY: Final = 250
 """Half of what a poll brings."""
-MAX_READY: Final = 2000
+MAX_READY: Final = 1500
 """At real latencies it is far less; where answers come at once it is the processor that says how many go out."""
 MAX_SUPPRESSED: Final = 100
 """Repeats may come by the ten thousand; the loop must get its turn in between."""
