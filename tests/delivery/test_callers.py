@@ -50,6 +50,21 @@ def test_writes_of_one_id_go_as_one() -> None:
     live(story)
 
 
+def test_a_call_that_fails_by_a_bug_ends_the_callers() -> None:
+    """Its lanes would stand for ever."""
+
+    async def story(rig: Rig) -> None:
+        async def call(*_: object) -> tuple[Answer, int]:
+            raise LookupError("a bug")
+
+        rig.callers._call = call
+        rig.say("v", plan="free")
+        with pytest.raises(LookupError, match="a bug"):
+            await rig._tasks
+
+    live(story)
+
+
 def test_an_older_event_does_not_win_by_coming_later() -> None:
     """By its own time, not by its arrival: and the newest is the one that counts as delivered."""
 

@@ -271,6 +271,45 @@ async def test_stop_starts_no_request_and_drain_waits_for_those_in_flight(rig: R
     assert rig.outcomes() == {("delivered", ""): 1}
 
 
+@pytest.mark.timeout(10)
+async def test_what_fails_at_an_answer_ends_the_senders(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a bug: the process has to end, rather than go on with a lane that nobody frees any more."""
+    rig = Rig(bench)
+
+    def fail(*_: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(rig.senders, "_draw", fail)
+    rig.send("a")
+    with pytest.raises(LookupError, match="a bug"):
+        await rig.task
+
+
+@pytest.mark.timeout(10)
+async def test_what_fails_on_the_way_to_a_request_ends_the_senders(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As before an answer, so before a request."""
+    rig = Rig(bench)
+    monkeypatch.setattr(rig.senders, "_send", None)
+    rig.send("a")
+    with pytest.raises(TypeError):
+        await rig.task
+
+
+async def test_an_answer_after_the_end_changes_nothing(rig: Rig) -> None:
+    """The last commit is made by then, and its record released: it is read again."""
+    rig.destination.hold.clear()
+    rig.send("a")
+    await asyncio.sleep(0.01)
+    rig.task.cancel()
+    await asyncio.wait([rig.task])
+    rig.destination.hold.set()
+    await asyncio.sleep(0.02)
+    assert rig.destination.seen == [b"a"]
+    assert (rig.outcomes(), rig.senders.requests) == ({}, {})
+
+
 async def test_what_is_given_up_is_not_tried_again(rig: Rig) -> None:
     """A request in flight at a revoke fails: its record belongs to somebody else by now."""
     rig.destination.hold.clear()

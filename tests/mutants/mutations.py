@@ -167,6 +167,22 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "delivery/test_senders.py",
     ),
     _m(
+        "bugs-end-the-process",
+        "what fails at an answer does not leave a lane that nobody frees any more",
+        "delivery/crew.py",
+        "            self._broken.set_exception(error)\n",
+        "            pass\n",
+        "delivery/test_senders.py::test_what_fails_at_an_answer_ends_the_senders",
+    ),
+    _m(
+        "after-the-end",
+        "an answer that comes after the last commit settles nothing",
+        "delivery/crew.py",
+        "        if not self._running:\n            return\n",
+        "",
+        "delivery/test_senders.py",
+    ),
+    _m(
         "expired-under-a-reader",
         "what retention deletes under a reader is counted, though it is known only later",
         "worker/expiry.py",
