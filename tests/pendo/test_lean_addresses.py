@@ -13,6 +13,8 @@ from consumer.pendo.lean.addresses import LOOKUP_TTL_S, Addresses
 from consumer.pendo.lean.pool import Pool
 from tests.support.awaited import response_to
 
+pytestmark = pytest.mark.timeout(10)
+
 
 class Resolver:
     """What the loop asks, and the loop's time.
@@ -144,7 +146,6 @@ async def test_a_name_without_addresses_cannot_be_reached(resolver: Resolver) ->
         await response_to(partial(Pool("several.example", 80, None, 5.0).exchange, b""))
 
 
-@pytest.mark.timeout(5)
 @pytest.mark.parametrize(
     "error",
     [OSError("a-secret-key"), RuntimeError("File descriptor 7 is used by transport"), IndexError(), ValueError()],
