@@ -19,12 +19,12 @@ from benchmarks.events import bodies
 from benchmarks.figures import Figure
 from benchmarks.rig import OPEN, TOPIC, Load, bare_us, engine_us, record, router, settled_memory
 from benchmarks.table import table
-from consumer.delivery.senders import Post
+from consumer.delivery.senders import Destination
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.offset_map import TAG_BYTES, encode
 from consumer.kafka.progress import Progress
-from consumer.pendo.verdicts import ACCEPTED, OnVerdict
+from consumer.pendo.verdicts import ACCEPTED, Verdict
 from consumer.segment.decode import decode
 from consumer.segment.events import Event
 
@@ -87,17 +87,26 @@ class Engine:
     commits: tuple[CommitCost, ...]
 
 
-def _at_once(_: bytes, on_verdict: OnVerdict) -> None:
-    on_verdict(ACCEPTED, 200)
+class _AtOnce:
+    def post(self, _: bytes, on_end: Callable[[None], None]) -> None:
+        """Answer."""
+        on_end(None)
+
+    def judge(self, _: None) -> tuple[Verdict, int]:
+        """All is well."""
+        return ACCEPTED, 200
 
 
-def in_a_turn(_: bytes, on_verdict: OnVerdict) -> None:
-    """Answer in the loop's next turn."""
-    asyncio.get_running_loop().call_soon(on_verdict, ACCEPTED, 200)
+class InATurn(_AtOnce):
+    """Answers in the loop's next turn."""
+
+    def post(self, _: bytes, on_end: Callable[[None], None]) -> None:
+        """Answer."""
+        asyncio.get_running_loop().call_soon(on_end, None)
 
 
 _NOTHING: Final = "is answered at once"
-_POSTS: Final[dict[str, Post]] = {_NOTHING: _at_once, "is answered in the loop's next turn": in_a_turn}
+_REQUESTS: Final[dict[str, Destination]] = {_NOTHING: _AtOnce(), "is answered in the loop's next turn": InATurn()}
 AIM_US: Final = 6.0
 
 
@@ -107,7 +116,7 @@ def run(events: int | None, repeats: int, say: Callable[[str], None]) -> Engine:
     say("engine: decode and map")
     json_us, decode_us, mapped_us = (_each_us(values, do, repeats) for do in (orjson.loads, decode, _decode_and_map()))
     shares: list[Share] = []
-    for request in _POSTS:
+    for request in _REQUESTS:
         for senders in CONCURRENCIES:
             say(f"engine: a request that {request}, {senders} senders")
             shares.append(_share(values, request, senders, repeats))
@@ -118,8 +127,10 @@ def run(events: int | None, repeats: int, say: Callable[[str], None]) -> Engine:
 
 def _share(values: Sequence[bytes], request: str, senders: int, repeats: int) -> Share:
     """Take turns, so that both see the same mood of the machine."""
-    post = _POSTS[request]
-    pairs = [(engine_us(Load(values), post, senders), bare_us(values, post, senders)) for _ in range(repeats)]
+    destination = _REQUESTS[request]
+    pairs = [
+        (engine_us(Load(values), destination, senders), bare_us(values, destination, senders)) for _ in range(repeats)
+    ]
     whole, bare, own = (median(costs) / len(values) for costs in zip(*((w, b, w - b) for w, b in pairs), strict=True))
     return Share(request, senders, whole, bare, own)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-from benchmarks.engine import in_a_turn
+from benchmarks.engine import InATurn
 from benchmarks.events import KEYS, track_events
 from benchmarks.figures import Figure
 from benchmarks.rig import Load, bare_us, engine_us
@@ -77,8 +77,8 @@ def _own_us(shape: Shape, scale: float, seed: int) -> float:
     """The engine's own share; small ones are summed up over several runs, since a clock's tick is nothing to them."""
     shape = replace(shape, events=max(int(shape.events * scale), _LEAST_EVENTS))
     runs = max(1, int(_ENOUGH_EVENTS * scale) // shape.events)
-    whole_us = sum(engine_us(_load(shape, seed + run_), in_a_turn, SENDERS) for run_ in range(runs))
-    bare = sum(bare_us([b""] * shape.events, in_a_turn, SENDERS) for _ in range(runs))
+    whole_us = sum(engine_us(_load(shape, seed + run_), InATurn(), SENDERS) for run_ in range(runs))
+    bare = sum(bare_us([b""] * shape.events, InATurn(), SENDERS) for _ in range(runs))
     return (whole_us - bare) / shape.events / runs
 
 

@@ -27,7 +27,7 @@ from consumer.sandbox.simulator_faults import Answer, Rule
 from tests.delivery.virtual_loop import run_virtually
 from tests.e2e.pipe import Pipe, Running, event
 from tests.support.apache import ApacheKafka
-from tests.support.awaited import by_tasks
+from tests.support.awaited import ByTasks
 
 HOUR_S: Final = 3_600.0
 REAL_S: Final = 60.0
@@ -83,7 +83,7 @@ async def _virtual(seconds: float, events: int) -> Outage:
             raise UnreachableError("timeout", "no answer in time")
         return ACCEPTED, 200
 
-    engine = engine_of(by_tasks(post), _CONCURRENCY, router(), _Counted())
+    engine = engine_of(ByTasks(post), _CONCURRENCY, router(), _Counted())
     sending = asyncio.create_task(engine.senders.run())
     records = [record(offset, 0, value) for offset, value in enumerate(bodies(events))]
     engine.admission.admit(Progress(TOPIC, 0, 0), records, records[0].timestamp)

@@ -165,7 +165,7 @@ async def post_leanly(task: Task) -> None:
     async with Client(timeout_s=_REQUEST_TIMEOUT_S) as client:
         target = Target(client, task.url, _HEADERS)
         stopwatch.start()
-        await post_all(values, target.post, task.concurrency)
+        await post_all(values, target, task.concurrency)
         stopwatch.stop()
 
 

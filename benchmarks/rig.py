@@ -21,7 +21,7 @@ from consumer.config.settings import DeliverySettings, Settings
 from consumer.delivery.engine import Shared, memory_of, senders_of
 from consumer.delivery.lease import Lease
 from consumer.delivery.letters import Letters
-from consumer.delivery.senders import Post, Senders
+from consumer.delivery.senders import Destination, Senders
 from consumer.delivery.tally import Tally
 from consumer.delivery.ticket import Ticket
 from consumer.kafka.dead_letter import DeadLetter
@@ -30,7 +30,6 @@ from consumer.mapping.result import Mapped
 from consumer.mapping.router import Router
 from consumer.pendo.endpoints import route_table
 from consumer.pendo.requests import Route
-from consumer.pendo.verdicts import Verdict
 from consumer.process import settle_heap
 from consumer.segment.decode import decode
 from consumer.segment.events import Element, Event
@@ -67,25 +66,25 @@ class Load:
     partitions: int = 8
 
 
-def engine_us(load: Load, post: Post, senders: int) -> float:
+def engine_us(load: Load, destination: Destination, senders: int) -> float:
     """CPU of the engine and of the requests, for all values."""
     with settled_memory():
-        return uvloop.run(_Rig(load).drain(post, senders))
+        return uvloop.run(_Rig(load).drain(destination, senders))
 
 
-def bare_us(values: Sequence[bytes], post: Post, senders: int) -> float:
+def bare_us(values: Sequence[bytes], destination: Destination, senders: int) -> float:
     """CPU of the same requests, as many at once, with nothing around them."""
     with settled_memory():
-        return uvloop.run(_post_all(values, post, senders))
+        return uvloop.run(_post_all(values, destination, senders))
 
 
-async def _post_all(values: Sequence[bytes], post: Post, senders: int) -> float:
+async def _post_all(values: Sequence[bytes], destination: Destination, senders: int) -> float:
     began_s = time.process_time()
-    await post_all(iter(values), post, senders)
+    await post_all(iter(values), destination, senders)
     return (time.process_time() - began_s) * 1e6
 
 
-async def post_all(values: Iterator[bytes], post: Post, at_once: int) -> None:
+async def post_all(values: Iterator[bytes], destination: Destination, at_once: int) -> None:
     """Post them all, so many at once: each answer posts the next."""
     in_flight, posting = 0, False
     done = asyncio.Event()
@@ -95,12 +94,12 @@ async def post_all(values: Iterator[bytes], post: Post, at_once: int) -> None:
         posting = True
         while in_flight < at_once and (value := next(values, None)) is not None:
             in_flight += 1
-            post(value, answered)
+            destination.post(value, answered)
         posting = False
         if not in_flight:
             done.set()
 
-    def answered(_: Verdict, __: int | str) -> None:
+    def answered(_: object) -> None:
         nonlocal in_flight
         in_flight -= 1
         if not posting:
@@ -168,7 +167,7 @@ class Engine:
     tally: Tally
 
 
-def engine_of(post: Post, concurrency: int, mapper: admission.Mapper, letters: Letters) -> Engine:
+def engine_of(destination: Destination, concurrency: int, mapper: admission.Mapper, letters: Letters) -> Engine:
     """Build it; call it in the running loop."""
     settings, tally = Settings(delivery=DeliverySettings(max_concurrency=concurrency)), Tally()
     shared = Shared(
@@ -178,7 +177,7 @@ def engine_of(post: Post, concurrency: int, mapper: admission.Mapper, letters: L
         max_lane=OPEN,
         letters=letters,
     )
-    senders = senders_of(Route.SEGMENTIO, shared, post)
+    senders = senders_of(Route.SEGMENTIO, shared, destination)
     admitting = admission.Admission(
         envelope_path=(), mapper=mapper, outlets={Route.SEGMENTIO: senders}, letters=letters, tally=tally
     )
@@ -193,9 +192,9 @@ class _Rig:
         self._prepared = _Prepared()
         self._progresses = [Progress(TOPIC, number, 0) for number in range(load.partitions)]
 
-    async def drain(self, post: Post, concurrency: int) -> float:
+    async def drain(self, destination: Destination, concurrency: int) -> float:
         """Admit all values as the poll loop does, wait until all are settled; microseconds of CPU."""
-        engine = engine_of(post, concurrency, self._prepared, _NoLetters())
+        engine = engine_of(destination, concurrency, self._prepared, _NoLetters())
         sending = asyncio.create_task(engine.senders.run())
         await asyncio.sleep(0)
         began_s = time.process_time()

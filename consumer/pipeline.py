@@ -172,7 +172,7 @@ class Pipeline:
             routes=len(posts) + len(calls),
         )
         crews: dict[Route, Crew[Any, Any]] = {}
-        crews |= {route: senders_of(route, shared, target.post) for route, target in posts.items()}
+        crews |= {route: senders_of(route, shared, target) for route, target in posts.items()}
         crews |= {route: callers_of(route, target.form, shared, target.call) for route, target in calls.items()}
         return Routes(crews, self.letterbox, self._lease)
 

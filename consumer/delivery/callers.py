@@ -5,8 +5,9 @@ each other is for `linger`, how many ids one carries for `batch`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final
 
 from consumer.delivery.batch import Batch
 from consumer.delivery.call_consequences import CallConsequences
@@ -22,8 +23,9 @@ from consumer.pendo.endpoints import Kind
 from consumer.pendo.requests import Route
 from consumer.pendo.verdicts import NO_ANSWER
 
-Call = Callable[[Kind, bytes], Awaitable[tuple[Answer, int]]]
+Call = Callable[[Kind, bytes], Coroutine[Any, Any, tuple[Answer, int]]]
 """Makes a call about visitors or about accounts; raises `UnreachableError`."""
+Called = asyncio.Task[tuple[Answer, int]]
 
 MAX_CALLS: Final = 16
 """Of one route at once: eight thousand ids, more than Pendo takes in the time that it takes."""
@@ -31,7 +33,7 @@ MAX_DELIVERIES: Final = 2_000
 """In one call: to put more together would keep the loop from its other work for too long."""
 
 
-class Callers(Crew[list[Cell], Answer]):
+class Callers(Crew[list[Cell], Called]):
     """One route's callers."""
 
     lanes: CallLanes
@@ -54,7 +56,7 @@ class Callers(Crew[list[Cell], Answer]):
         self._cells = Cells(form, memory, consequences.settle_suppressed)
         self._form = form
         self._call = call
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: set[Called] = set()
 
     def add(self, delivery: Delivery) -> None:
         """See `Crew.add`; with the first that is ready it begins to wait for more."""
@@ -71,23 +73,19 @@ class Callers(Crew[list[Cell], Answer]):
 
     def _send(self, turn: list[Cell], now: float) -> None:
         body = self._form.body(turn[0].kind, [cell.element for cell in turn])
-        call = self._loop.create_task(self._wait_for(self._call(turn[0].kind, body), turn, now))
+        call = self._loop.create_task(self._call(turn[0].kind, body), name=f"{self.route} call")
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
+        call.add_done_callback(partial(self._answered, turn, now))
 
-    async def _wait_for(self, coming: Awaitable[tuple[Answer, int]], turn: list[Cell], began: float) -> None:
+    def _draw(self, turn: list[Cell], told: Called, began: float, now: float) -> int | str:
         status: int | str
         try:
-            answer, status = await coming
+            answer, status = told.result()
         except UnreachableError as error:
             answer, status = Answer(NO_ANSWER), error.kind
-        except Exception as error:  # noqa: BLE001  # raised by `run`
-            self._break(error)
-            return
-        self._answered(turn, began, answer, status)
-
-    def _draw(self, turn: list[Cell], told: Answer, status: int | str, began: float, now: float) -> None:
-        self.consequences.draw_call(turn, told, status, began, now)
+        self.consequences.draw_call(turn, answer, status, began, now)
+        return status
 
     def _wait_s(self, now: float) -> float:
         wait_s = super()._wait_s(now)

@@ -72,8 +72,8 @@ class Crew(ABC, Generic[Turn, Told]):
         """What goes next; what need not go is settled on the way."""
 
     @abstractmethod
-    def _draw(self, turn: Turn, told: Told, status: int | str, began: float, now: float) -> None:
-        """Act on its answer."""
+    def _draw(self, turn: Turn, told: Told, began: float, now: float) -> int | str:
+        """Act on its answer; the status, or `timeout` or `connection`."""
 
     @abstractmethod
     def _send(self, turn: Turn, now: float) -> None:
@@ -155,15 +155,14 @@ class Crew(ABC, Generic[Turn, Told]):
         except Exception as error:  # noqa: BLE001  # raised by `run`
             self._break(error)
 
-    def _answered(self, turn: Turn, began: float, told: Told, status: int | str) -> None:
+    def _answered(self, turn: Turn, began: float, told: Told) -> None:
         """An answer came, or none in time."""
         if not self._running:
             return
         now = self._loop.time()
         try:
-            self.requests[status] += 1
+            self.requests[self._draw(turn, told, began, now)] += 1
             self.durations.observe(now - began)
-            self._draw(turn, told, status, began, now)
             if not self._woken and not self._looking:
                 self._send_all(now)
             if self._stopping and not self.gate.in_flight:
@@ -198,8 +197,8 @@ class Crew(ABC, Generic[Turn, Told]):
         if turn is None and wait_s != inf:  # else the answer that opens the gate comes back here
             due = lanes.next_due()
             if wait_s:
-                self._wake_at(now + wait_s if due is None else min(now + wait_s, due))
-            elif due is not None:
+                due = now + wait_s if due is None else min(now + wait_s, due)
+            if due is not None:
                 self._wake_at(due)
         return turn
 

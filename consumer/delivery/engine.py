@@ -18,7 +18,7 @@ from consumer.delivery.limit import Limit
 from consumer.delivery.memory import Memory
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
-from consumer.delivery.senders import Post, Senders
+from consumer.delivery.senders import Destination, Senders
 from consumer.pendo.calls import Form, form_of
 from consumer.pendo.requests import Route
 
@@ -63,7 +63,7 @@ class Shared:
     routes: int = 1
 
 
-def senders_of(route: Route, shared: Shared, post: Post) -> Senders:
+def senders_of(route: Route, shared: Shared, destination: Destination) -> Senders:
     """The senders of a route of one event a request, with their gate."""
     return Senders(
         route,
@@ -72,7 +72,7 @@ def senders_of(route: Route, shared: Shared, post: Post) -> Senders:
         backoff=_backoff(shared),
         poison=_poison(shared),
         max_lane=shared.max_lane,
-        post=post,
+        destination=destination,
         letters=shared.letters,
     )
 

@@ -5,7 +5,7 @@ A head that the memory finds need be sent goes out as it is; its verdict goes to
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final, Protocol
 
 from consumer.delivery.consequences import Consequences
 from consumer.delivery.crew import Crew
@@ -17,14 +17,25 @@ from consumer.delivery.memory import FACT, Memory, Stamp, stamp_of
 from consumer.delivery.poison import Poison
 from consumer.delivery.retry import Backoff
 from consumer.pendo.requests import Request, Route
-from consumer.pendo.verdicts import OnVerdict, Verdict
+from consumer.pendo.verdicts import Verdict
 
-Post = Callable[[bytes, OnVerdict], None]
-"""Sends a body on this route, and tells the verdict, once."""
+
+class Destination(Protocol):
+    """Where a route's requests go."""
+
+    def post(self, body: bytes, on_end: Callable[[Any], None]) -> None:
+        """Send a body, and tell what its request ends with, once."""
+
+    def judge(self, end: Any) -> tuple[Verdict, int | str]:  # noqa: ANN401  # what `post` tells
+        """What an end means, and its status, or `timeout` or `connection`."""
+
 
 AHEAD_S: Final = 0.05
 """For so long what lies ready is enough: half of it is more than goes out until reading looks again. More would be sent
 no sooner, and be out of the processor's caches."""
+ROUNDS: Final = 2
+"""Or for so many requests as may be in flight, if that is more: half of it is one for each, should all be answered at
+once."""
 MIN_READY: Final = 250
 """Half of what a poll brings."""
 MAX_READY: Final = 1500
@@ -36,7 +47,7 @@ Turn = tuple[Lane, Request, Stamp]
 """A lane whose head is to go, what goes out of it, and how new that is."""
 
 
-class Senders(Crew[Turn, Verdict]):
+class Senders(Crew[Turn, Any]):
     """One route's senders."""
 
     def __init__(
@@ -48,7 +59,7 @@ class Senders(Crew[Turn, Verdict]):
         backoff: Backoff,
         poison: Poison,
         max_lane: int,
-        post: Post,
+        destination: Destination,
         letters: Letters,
     ) -> None:
         lanes = Lanes(max_lane)
@@ -56,7 +67,8 @@ class Senders(Crew[Turn, Verdict]):
             route, gate=gate, lanes=lanes, memory=memory, backoff=backoff, poison=poison, letters=letters
         )
         super().__init__(route, gate=gate, lanes=lanes, memory=memory, consequences=consequences)
-        self._post = post
+        self._post = destination.post
+        self._judge = destination.judge
         self._sated = False
 
     def add(self, delivery: Delivery) -> None:
@@ -69,16 +81,19 @@ class Senders(Crew[Turn, Verdict]):
 
         Callers never are: the more lies there, the more goes in one call.
         """
-        enough = min(max(AHEAD_S * self.gate.limit.answers_per_s, MIN_READY), MAX_READY)
+        limit = self.gate.limit
+        enough = max(min(max(AHEAD_S * limit.answers_per_s, MIN_READY), MAX_READY), ROUNDS * limit.value)
         self._sated = len(self.lanes.ready) >= (enough / 2 if self._sated else enough)
         return self._sated
 
     def _send(self, turn: Turn, now: float) -> None:
         self._post(turn[1].body, partial(self._answered, turn, now))
 
-    def _draw(self, turn: Turn, told: Verdict, status: int | str, began: float, now: float) -> None:
+    def _draw(self, turn: Turn, told: Any, began: float, now: float) -> int | str:  # noqa: ANN401  # for `judge`
         lane, sent, stamp = turn
-        self.consequences.draw(lane, sent, stamp, told, status, began, now)
+        verdict, status = self._judge(told)
+        self.consequences.draw(lane, sent, stamp, verdict, status, began, now)
+        return status
 
     def _judged(self) -> Turn | None:
         """The next head that need be sent; those that need not are settled on the way."""

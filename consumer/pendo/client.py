@@ -1,13 +1,12 @@
 """The client: one POST to Pendo, one verdict.
 
-Bytes go in; a verdict and the status for the metric come out, or an `UnreachableError`. It knows neither lanes nor
+Bytes go in; how a request ended comes out, and what that means as a verdict. It knows neither lanes nor
 retries. Which transport serves a URL is decided here, once. The URL of the Segment endpoint is never logged: it carries
 the key.
 """
 
 import ssl
 from collections.abc import Mapping
-from functools import partial
 from typing import Final, Literal, Self
 
 from yarl import URL
@@ -17,8 +16,8 @@ from consumer.pendo.calls import Answer, Form, answer_of
 from consumer.pendo.endpoints import Kind
 from consumer.pendo.lean.transport import LeanTransport
 from consumer.pendo.session import ProxyChoice, SessionTransport
-from consumer.pendo.verdicts import NO_ANSWER, OnVerdict, verdict_of
-from consumer.pendo.waist import Channel, End, Response
+from consumer.pendo.verdicts import NO_ANSWER, Verdict, verdict_of
+from consumer.pendo.waist import Channel, End, OnEnd, Response
 
 GET: Final = "GET"
 POST: Final = "POST"
@@ -106,16 +105,13 @@ class Target:
         """Send what follows there, with these headers."""
         self._channel = self._client.channel(URL(url, encoded=True), headers)
 
-    def post(self, body: bytes, on_verdict: OnVerdict) -> None:
-        """Send one request, and tell the verdict on it, once."""
-        self._channel.post(body, partial(_judge, on_verdict))
+    def post(self, body: bytes, on_end: OnEnd) -> None:
+        """Send one request; see `Channel`."""
+        self._channel.post(body, on_end)
 
-
-def _judge(on_verdict: OnVerdict, end: End) -> None:
-    if isinstance(end, Response):
-        on_verdict(verdict_of(*end), end.status)
-    else:
-        on_verdict(NO_ANSWER, end.kind)
+    def judge(self, end: End) -> tuple[Verdict, int | str]:
+        """The verdict on what a request ended with, and the HTTP status, or `timeout` or `connection`."""
+        return (verdict_of(*end), end.status) if isinstance(end, Response) else (NO_ANSWER, end.kind)
 
 
 class CallTarget:

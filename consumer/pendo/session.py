@@ -58,7 +58,7 @@ class SessionTransport:
 
     def post(self, url: URL, headers: Mapping[str, str], body: bytes, on_end: OnEnd) -> None:
         """Send one request; see `Channel`."""
-        post = asyncio.create_task(self.exchange(hdrs.METH_POST, url, headers, body))
+        post = asyncio.create_task(self.exchange(hdrs.METH_POST, url, headers, body), name="post")
         self._posts.add(post)
         post.add_done_callback(partial(self._on_posted, on_end))
 

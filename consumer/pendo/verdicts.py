@@ -4,7 +4,7 @@ An answer's status, headers and body go in, one member of a closed set comes out
 status table stands here and nowhere else; what is done about a verdict is decided in `delivery/`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -81,8 +81,6 @@ class Locked:
 
 
 Verdict = Accepted | OptedOut | Refused | Later | Locked
-OnVerdict = Callable[[Verdict, int | str], None]
-"""Is told a verdict, and the HTTP status, or `timeout` or `connection`."""
 
 ACCEPTED: Final = Accepted()
 OPTED_OUT: Final = OptedOut()

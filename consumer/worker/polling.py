@@ -164,7 +164,7 @@ class Polling:
             self._admission.admit(progress, wanted, now_ms)
         if self._partitions.gaps_due:
             await self._pass_gaps()
-        # A full prefetch buffer answers without ever yielding; the senders must get their turn.
+        # A full prefetch buffer answers without ever yielding; the loop must have its turn.
         await asyncio.sleep(0)
 
     def _as_far_as_its_map(

@@ -23,7 +23,7 @@ from consumer.kafka.dead_letter import DeadLetter
 from consumer.kafka.progress import Progress
 from consumer.outcomes import EventType, Outcome
 from consumer.pendo.requests import Request, Route
-from tests.support.awaited import Answering, by_tasks
+from tests.support.awaited import Answering, ByTasks
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Engine:
             backoff=Backoff(self.max_delay_s, self.random),
             poison=self.poison,
             max_lane=self.max_lane,
-            post=by_tasks(post),
+            destination=ByTasks(post),
             letters=letters,
         )
 

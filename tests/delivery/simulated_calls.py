@@ -6,7 +6,7 @@ checks their order, that of each field the newest goes out, and that nobody is r
 
 import asyncio
 import json
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from enum import Enum, auto
 from random import Random
 from typing import Any, Final
@@ -96,7 +96,7 @@ class CallDestination(Destination):
         )
         self._failing = 1.0 if self._call_mood is CallMood.OUTAGE else self._chance.choice([0.0, 0.1, 0.6, 1.0])
 
-    def call(self, kind: Kind, body: bytes) -> Awaitable[tuple[Answer, int]]:
+    def call(self, kind: Kind, body: bytes) -> Coroutine[Any, Any, tuple[Answer, int]]:
         """One call: it goes now."""
         assert self._lease.allows(now()), f"sent though held by {self._lease.held}"
         cells = [self._cell(kind, element) for element in json.loads(body)]

@@ -18,7 +18,7 @@ from consumer.kafka import letterbox
 from consumer.kafka.records import Partition
 from consumer.kafka.source import Source
 from consumer.pendo.client import Target
-from consumer.pendo.verdicts import OnVerdict, Verdict
+from consumer.pendo.waist import End, OnEnd
 
 SEND: Final = "send"
 """A request is about to go."""
@@ -47,11 +47,11 @@ def _crash_at(number: int) -> Callable[[], None]:
 def _around_posts(crash: Callable[[], None], *, after: bool) -> None:
     post = Target.post
 
-    def crashing(self: Target, body: bytes, on_verdict: OnVerdict) -> None:
-        def told(verdict: Verdict, status: int | str) -> None:
+    def crashing(self: Target, body: bytes, on_end: OnEnd) -> None:
+        def told(end: End) -> None:
             if after:
                 crash()
-            on_verdict(verdict, status)
+            on_end(end)
 
         if not after:
             crash()

@@ -31,7 +31,7 @@ from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
 from tests.e2e.pipe import Pipe, Running, event
-from tests.support.awaited import by_tasks
+from tests.support.awaited import ByTasks
 
 REBALANCES = 100
 PARTITIONS = [Partition("events", number) for number in range(4)]
@@ -203,7 +203,7 @@ class Bench:
             max_lane=pressure.max_lane,
             letters=letterbox,
         )
-        self.senders = senders_of(Route.SEGMENTIO, shared, by_tasks(self._post))
+        self.senders = senders_of(Route.SEGMENTIO, shared, ByTasks(self._post))
         self.routes = routes = Routes({Route.SEGMENTIO: self.senders}, letterbox, lease)
         self.commits = Commits(
             self.group,

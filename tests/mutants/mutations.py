@@ -1061,7 +1061,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "written-whole",
         "a connection with the rest of a request in the way is not used again",
         _CONNECTION,
-        " and not wire.get_write_buffer_size():",
+        " and not self._unwritten:",
         ":",
         "pendo/test_lean_connection.py",
     ),
@@ -1104,6 +1104,24 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "        if self._on_end is None:\n            self._abort()\n\n",
         "        pass\n\n",
         "pendo/test_lean_connection.py",
+    ),
+    _m(
+        "ended-with-its-answer",
+        "nor to one whose end came with its last answer",
+        _CONNECTION,
+        "        self._received = 0\n        # First",
+        "        self._received = 0\n        self._keeper.on_free(self, response.headers)\n        # First",
+        "pendo/test_lean_pool.py::test_what_an_answer_sends_goes_over_another_connection",
+    ),
+    _m(
+        "due-by-now",
+        "a request that follows one that was given up is not given up with it",
+        _POOL,
+        "        for connection in list(self._connections):\n"
+        "            # Each by what it is due now: an idle one may serve what one before it has given up.\n"
+        "            if now >= connection.due:\n",
+        "        for connection in [each for each in self._connections if now >= each.due]:\n            if True:\n",
+        "pendo/test_lean_pool.py",
     ),
     _m(
         "idle-is-let-go",

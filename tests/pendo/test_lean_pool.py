@@ -6,7 +6,7 @@ import pytest
 
 from consumer.errors import UnreachableError
 from consumer.pendo.lean.pool import GRAIN_S, MAX_AGE_S, _kept_s
-from consumer.pendo.waist import KEEPALIVE_S, Response
+from consumer.pendo.waist import KEEPALIVE_S, End, Response
 from tests.support.scripted import passes
 from tests.support.wires import WiredPool
 
@@ -100,6 +100,46 @@ async def test_an_idle_connection_whose_time_has_passed_is_not_used() -> None:
         pool.clock.now += KEEPALIVE_S
     assert [wire.ended for wire, _ in pool.wires] == [True, False]
     pool.close()
+
+
+async def test_what_an_answer_sends_goes_over_another_connection() -> None:
+    """The end of its own may have been read with it: over TLS that is told only afterwards."""
+    pool = WiredPool()
+    ends: list[End] = []
+
+    def send(end: End) -> None:
+        ends.append(end)
+        pool.exchange(b"POST", ends.append)
+
+    pool.exchange(b"POST", send)
+    await passes()
+    pool.wires[0][1].data_received(_OK)
+    pool.wires[0][1].eof_received()
+    await passes()
+    pool.wires[1][1].data_received(_OK)
+    assert [end.status for end in ends if isinstance(end, Response)] == [200, 200]
+    assert [(wire.written, wire.ended) for wire, _ in pool.wires] == [([b"POST"], True), ([b"POST"], False)]
+    pool.close()
+
+
+async def test_a_request_that_follows_one_that_is_given_up_has_its_own_time() -> None:
+    """Though the connection that serves it was to be let go of just then."""
+    for _ in range(20):
+        pool = WiredPool(timeout_s=KEEPALIVE_S)
+        ends: list[End] = []
+        pool.exchange(b"POST", lambda _, pool=pool, ends=ends: pool.exchange(b"AGAIN", ends.append))  # type: ignore[misc]
+        other = pool.ask()
+        await passes()
+        pool.clock.now += GRAIN_S / 2
+        pool.wires[1][1].data_received(_OK)
+        await other
+        pool.clock.now = 1000.0 + KEEPALIVE_S
+        pool._look()
+        await passes()
+        # Over the one that stood idle, or over a new one where that was let go of first.
+        assert [wire.ended for wire, _ in pool.wires if b"AGAIN" in wire.written] == [False]
+        assert (ends, pool.wires[0][0].ended) == ([], True)
+        pool.close()
 
 
 async def test_a_connection_is_renewed_when_it_is_old() -> None:

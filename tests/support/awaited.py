@@ -3,22 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from consumer.delivery.senders import Post
 from consumer.errors import UnreachableError
-from consumer.pendo.verdicts import NO_ANSWER, OnVerdict, Verdict
+from consumer.pendo.client import Target
+from consumer.pendo.verdicts import NO_ANSWER, Verdict
 from consumer.pendo.waist import End, OnEnd, Response
 
 Answering = Callable[[bytes], Awaitable[tuple[Verdict, int]]]
 """Takes a body now, and answers later; raises `UnreachableError`."""
-
-
-class Posting(Protocol):
-    """What sends a body, as a `Target` does."""
-
-    def post(self, body: bytes, on_verdict: OnVerdict) -> None:
-        """Send it."""
 
 
 def response_to(send: Callable[[OnEnd], None]) -> "asyncio.Future[Response]":
@@ -37,31 +30,31 @@ def _end(waiter: "asyncio.Future[Response]", end: End) -> None:
         waiter.set_exception(end)
 
 
-def verdict_on(target: Posting, body: bytes) -> "asyncio.Future[tuple[Verdict, int | str]]":
+def verdict_on(target: Target, body: bytes) -> "asyncio.Future[tuple[Verdict, int | str]]":
     """Send a body now: the verdict on it, and the status."""
     waiter: asyncio.Future[tuple[Verdict, int | str]] = asyncio.get_running_loop().create_future()
-    target.post(body, lambda verdict, status: None if waiter.cancelled() else waiter.set_result((verdict, status)))
+    target.post(body, lambda end: None if waiter.cancelled() else waiter.set_result(target.judge(end)))
     return waiter
 
 
-def by_tasks(answering: Answering) -> Post:
-    """One task a request."""
-    tasks: set[asyncio.Task[None]] = set()
+class ByTasks:
+    """A destination that answers by a task a request."""
 
-    async def answer(coming: Awaitable[tuple[Verdict, int]], on_verdict: OnVerdict) -> None:
-        verdict: Any
-        status: int | str
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._tasks: set[asyncio.Task[tuple[Verdict, int]]] = set()
+
+    def post(self, body: bytes, on_end: Callable[[Any], None]) -> None:
+        """One request: it goes now."""
+        task = asyncio.ensure_future(self._answering(body))
+        assert isinstance(task, asyncio.Task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(on_end)
+
+    def judge(self, end: "asyncio.Task[tuple[Verdict, int]]") -> tuple[Verdict, int | str]:
+        """What the task says; what it raised, but for no answer."""
         try:
-            verdict, status = await coming
+            return end.result()
         except UnreachableError as error:
-            verdict, status = NO_ANSWER, error.kind
-        except Exception as error:  # noqa: BLE001  # no verdict at all: whoever is told it fails
-            verdict, status = error, "connection"
-        on_verdict(verdict, status)
-
-    def post(body: bytes, on_verdict: OnVerdict) -> None:
-        task = asyncio.get_running_loop().create_task(answer(answering(body), on_verdict))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    return post
+            return NO_ANSWER, error.kind

@@ -221,6 +221,11 @@ class Connection(asyncio.Protocol):
         headers = self._headers
         return _CONTENT_LENGTH in headers or headers.get(_TRANSFER_ENCODING, _IDENTITY).lower() != _IDENTITY
 
+    @property
+    def _unwritten(self) -> int:
+        """How much of what was sent has not gone out yet."""
+        return 0 if self._wire is None else self._wire.get_write_buffer_size()
+
     def _cut(self) -> None:
         """More than any answer that we understand: its beginning counts, the rest is not read."""
         if not self._head_complete:
@@ -233,12 +238,11 @@ class Connection(asyncio.Protocol):
         on_end, self._on_end = self._on_end, None
         self._response = None
         self._received = 0
-        wire = self._wire
+        # First: what is sent within may not go here, where the end of the connection may have been read already.
+        if on_end is not None:
+            on_end(response)
         # An answer that came before the request was written whole leaves the rest of it in the way.
-        if self._reusable and wire is not None and not wire.get_write_buffer_size():
+        if self._reusable and self._transport is not None and not self._unwritten:
             self._keeper.on_free(self, response.headers)
         else:
             self._abort()
-        # At last: whoever waits for it may send the next request, here.
-        if on_end is not None:
-            on_end(response)

@@ -1,7 +1,8 @@
 """The connections to one origin: which is asked next, which has waited too long, which is let go of.
 
 The one used last is used next, so that those of a burst stand idle and go. All deadlines share one timer: it is set for
-the earliest, and looks at all of them when it fires, once in about as long as a request may take.
+the earliest, and looks at all of them when it fires, once in a
+request's time or in that for which a connection is kept.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ class Pool:
         if connection is not None:
             self._ask(connection, request, deadline, on_end)
             return
-        connecting = asyncio.create_task(self._connected(deadline))
+        connecting = asyncio.create_task(self._connected(deadline), name=f"connecting to {self._host}")
         self._connecting.add(connecting)
         connecting.add_done_callback(partial(self._on_connected, request, deadline, on_end))
 
@@ -183,8 +184,10 @@ class Pool:
         self._timer = None
         self._timer_due = inf
         now = self._loop.time() + GRAIN_S
-        for connection in [connection for connection in self._connections if now >= connection.due]:
-            connection.give_up()
+        for connection in list(self._connections):
+            # Each by what it is due now: an idle one may serve what one before it has given up.
+            if now >= connection.due:
+                connection.give_up()
         if self._connections:
             self._look_at(min(connection.due for connection in self._connections))
 
