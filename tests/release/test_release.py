@@ -1,5 +1,6 @@
 """What `make dist` makes works where it is installed: in a clean environment of every Python on this machine."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -48,10 +49,16 @@ def _works(python: str) -> bool:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def dist() -> None:
-    """Made anew, as `make dist` does."""
-    shutil.rmtree(DIST, ignore_errors=True)
-    run("make", "dist", cwd=REPOSITORY)
+def dist(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Made anew, as `make dist` does; once in a run, by its first worker: others may install from it by then."""
+    run_id = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    made = tmp_path_factory.getbasetemp().parent / f"dist-{run_id}"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(DIST, ignore_errors=True)
+            run("make", "dist", cwd=REPOSITORY)
+            made.touch()
 
 
 def test_wheel_source_and_bill_of_materials_are_of_this_version() -> None:
