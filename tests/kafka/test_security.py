@@ -141,7 +141,7 @@ except ConfigError:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="terminals differ")
+@pytest.mark.skipif(sys.platform != "linux", reason="a process gets its terminal here as Linux hands it over")
 def test_an_encrypted_key_asks_nobody_on_a_terminal_either(files: dict[str, str]) -> None:
     """There OpenSSL would wait for an answer."""
     path = Path(files["key_file"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import trustme
 from aiohttp import web
@@ -344,6 +345,20 @@ async def test_a_host_that_cannot_be_reached_is_a_connection_error(base: str, tr
     """Nobody listens, no such name, no possible name."""
     with pytest.raises(UnreachableError) as caught:
         await post(base.format(port=free_port()), transport=transport)
+    assert caught.value.kind == "connection"
+    assert_no_key_in(caught.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError(KEY), AssertionError(KEY), LookupError(KEY)])
+async def test_whatever_aiohttp_raises_is_no_answer(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unforeseen, it would be told to nobody, and its lane stand for ever; its class is all that is told of it."""
+
+    async def request(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    with pytest.raises(UnreachableError, match=rf"^{type(error).__name__}$") as caught:
+        await post("http://127.0.0.1:1", transport="session")
     assert caught.value.kind == "connection"
     assert_no_key_in(caught.value)
 

@@ -1,6 +1,7 @@
 """The lean pool by a clock that is set by hand: deadlines, idle connections, renewal, an end that leaves nothing."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -122,12 +123,16 @@ async def test_what_an_answer_sends_goes_over_another_connection() -> None:
     pool.close()
 
 
+def _exchange_again(pool: WiredPool, ends: list[End], _: End) -> None:
+    pool.exchange(b"AGAIN", ends.append)
+
+
 async def test_a_request_that_follows_one_that_is_given_up_has_its_own_time() -> None:
     """Though the connection that serves it was to be let go of just then."""
     for _ in range(20):
         pool = WiredPool(timeout_s=KEEPALIVE_S)
         ends: list[End] = []
-        pool.exchange(b"POST", lambda _, pool=pool, ends=ends: pool.exchange(b"AGAIN", ends.append))  # type: ignore[misc]
+        pool.exchange(b"POST", partial(_exchange_again, pool, ends))
         other = pool.ask()
         await passes()
         pool.clock.now += GRAIN_S / 2
