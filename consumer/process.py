@@ -1,11 +1,11 @@
 """The process around the service, or around a replay: its loop, its signals, its exit status.
 
-SIGTERM and SIGINT ask it to stop; how it stops is its own business, but not how long the process may take.
+The first SIGTERM or SIGINT asks it to stop; how it stops is its own business, but not how long the process may take.
 """
 
 import asyncio
+import faulthandler
 import gc
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -59,6 +59,9 @@ def run_until_stopped(build: Callable[[], Stoppable], shutdown_timeout_s: float)
         build: Makes it.
         shutdown_timeout_s: How long its way down may take; soon after, the process ends whatever still runs.
     """
+    # Held back in every thread, also in those that are still to be started: only the one that waits for them sees them.
+    # So a second one, at whatever moment of the way down, cannot replace the exit status.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(_run(build, shutdown_timeout_s + EXIT_MARGIN_S))
@@ -73,34 +76,18 @@ def settle_heap() -> None:
 
 async def _run(build: Callable[[], Stoppable], deadline_s: float) -> int:
     service = build()
-    _stop_on_signals(service, deadline_s)
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_stop_on_signal, args=(loop, service.stop, deadline_s), daemon=True).start()
     try:
         return await service.run()
     except ExceptionGroup:
         log.critical("a part of the service died, which is a bug: what was open stays in Kafka", exc_info=True)
         return 1
-    finally:
-        _ignore_signals()
 
 
-def _stop_on_signals(service: Stoppable, deadline_s: float) -> None:
-    # A client that swallows its own cancellation, or a loop that stands still, must not keep the process.
-    guard = threading.Timer(deadline_s, os._exit, (1,))
-    guard.daemon = True
-
-    def on_signal() -> None:
-        if not guard.is_alive():
-            guard.start()
-        service.stop()
-
-    for signal_ in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(signal_, on_signal)
-
-
-def _ignore_signals() -> None:
-    """The exit status is decided: a second signal, on the interpreter's way down, must not replace it.
-
-    The loop's handlers are not removed first: for a moment that would give the signal its default, which kills.
-    """
-    for signal_ in STOP_SIGNALS:
-        signal.signal(signal_, signal.SIG_IGN)
+def _stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], deadline_s: float) -> None:
+    signal.sigwait(STOP_SIGNALS)
+    # A client that swallows its own cancellation, or a loop that stands still, must not keep the process: it ends with
+    # status 1 then, and its log says where each thread stood.
+    faulthandler.dump_traceback_later(deadline_s, exit=True)
+    loop.call_soon_threadsafe(stop)

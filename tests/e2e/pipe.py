@@ -280,7 +280,11 @@ async def _terminate(process: Process) -> int:
 async def _read_log(process: Process, log: list[dict[str, Any]]) -> None:
     assert process.stderr is not None
     async for line in process.stderr:
-        log.append(orjson.loads(line))  # noqa: PERF401  # tests look at it while it grows
+        try:
+            log.append(orjson.loads(line))
+        except ValueError:
+            rest = line + await process.stderr.read()
+            raise AssertionError(f"the log has what is no JSON: {rest.decode()}") from None
 
 
 async def _listening(running: Running, process: Process) -> None:

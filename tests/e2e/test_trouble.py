@@ -242,5 +242,6 @@ async def test_a_second_signal_changes_nothing(pipe: Pipe) -> None:
             with suppress(ProcessLookupError):  # it has just ended
                 service.process.send_signal(signal.SIGTERM)
             await asyncio.wait([stopped], timeout=0.0005)
-        assert await stopped == 0
+        assert await stopped == 0, service.log
+    assert service.log[-1]["event"] == "stopped"  # and what cannot be read as JSON would have failed the test
     assert pipe.accepted() == ["0"]
