@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import orjson
 import pytest
@@ -31,7 +32,7 @@ from consumer.worker.partitions import Partitions
 from consumer.worker.polling import Polling
 from consumer.worker.pressure import Pressure
 from tests.e2e.pipe import Pipe, Running, event
-from tests.support.awaited import ByTasks
+from tests.support.awaited import Answering, ByTasks
 
 REBALANCES = 100
 PARTITIONS = [Partition("events", number) for number in range(4)]
@@ -179,6 +180,30 @@ class Group:
         self._commits[partition] = (watermark, encode(watermark, theirs.runs(), THEIRS))
 
 
+class Wire(ByTasks):
+    """Knows what is on it: from the call that sends until our member has been told of the answer."""
+
+    def __init__(self, answering: Answering, unanswered: set[str]) -> None:
+        super().__init__(answering)
+        self._unanswered = unanswered
+
+    def post(self, body: bytes, on_end: Callable[[Any], None]) -> None:
+        """One request: it goes now."""
+        message_id = _message_id(body)
+        self._unanswered.add(message_id)
+
+        def ended(end: Any) -> None:
+            self._unanswered.discard(message_id)
+            on_end(end)
+
+        super().post(body, ended)
+
+
+def _message_id(body: bytes) -> str:
+    message_id: str = orjson.loads(body)["messageId"]
+    return message_id
+
+
 class Bench:
     """The real worker and engine between that group and a Pendo that fails now and then."""
 
@@ -203,7 +228,7 @@ class Bench:
             max_lane=pressure.max_lane,
             letters=letterbox,
         )
-        self.senders = senders_of(Route.SEGMENTIO, shared, ByTasks(self._post))
+        self.senders = senders_of(Route.SEGMENTIO, shared, Wire(self._post, self.group.unanswered))
         self.routes = routes = Routes({Route.SEGMENTIO: self.senders}, letterbox, lease)
         self.commits = Commits(
             self.group,
@@ -245,13 +270,10 @@ class Bench:
         return self.partitions.owned.values()
 
     async def _post(self, body: bytes) -> tuple[Verdict, int]:
-        message_id: str = orjson.loads(body)["messageId"]
-        self.group.unanswered.add(message_id)
         await asyncio.sleep(self.chance.random() * ANSWER_S)
-        self.group.unanswered.discard(message_id)
         if self.chance.random() < 0.02:  # now and then
             return Later(), 500
-        self.group.delivered[message_id] += 1
+        self.group.delivered[_message_id(body)] += 1
         return Accepted(), 200
 
     @property
