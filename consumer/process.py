@@ -87,7 +87,7 @@ async def _run(build: Callable[[], Stoppable], deadline_s: float) -> int:
 
 def _stop_on_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], deadline_s: float) -> None:
     signal.sigwait(STOP_SIGNALS)
+    loop.call_soon_threadsafe(stop)
     # A client that swallows its own cancellation, or a loop that stands still, must not keep the process: it ends with
     # status 1 then, and its log says where each thread stood.
     faulthandler.dump_traceback_later(deadline_s, exit=True)
-    loop.call_soon_threadsafe(stop)
