@@ -63,8 +63,7 @@ async def poison_visitor(stage: Stage) -> None:
     stage.simulator.faults.add(Rule(id="bad", answer=Answer(status=500)))
     # Long enough for an operator's two commands on a machine that is busy otherwise.
     async with stage.pod(delivery__retry_window_s="25", delivery__min_attempts="3") as pod, stage.traffic():
-        await stage.produce([event("first", user="bad"), event("second", user="bad")], partition=0)
-        position = f"{stage.pipe.topic}-0@0"
+        position, _ = await stage.produce([event("first", user="bad"), event("second", user="bad")], partition=0)
         told = ""
         while f"{position} waits for" not in told:
             _, told = await stage.command("lag", "--no-rate", "--url", pod.url)

@@ -78,12 +78,13 @@ class Stage:
         self._environ["PYTHONPATH"] = str(folder)
         self.pipe.more_environ = self._environ
 
-    async def produce(self, events: Iterable[dict[str, Any]], *, partition: int | None = None) -> None:
-        """Send events; the oracle remembers them."""
+    async def produce(self, events: Iterable[dict[str, Any]], *, partition: int | None = None) -> list[str]:
+        """Send events, which the oracle remembers; their positions, as the commands write them."""
         sent = list(events)
-        await self.pipe.produce(sent, partition=partition)
+        positions = await self.pipe.produce(sent, partition=partition)
         self._produced |= {event["messageId"] for event in sent}
         self.account.produced = len(self._produced)
+        return [f"{self.pipe.topic}-{partition}@{offset}" for partition, offset in positions]
 
     @asynccontextmanager
     async def traffic(self) -> AsyncIterator[None]:
