@@ -25,7 +25,7 @@ from tests.support.apache import ApacheKafka
 from tests.support.apache import UnavailableError as NoKafkaError
 
 _DEADLINE_S: Final = 2_400.0
-"""Of all runs together. A full one takes twenty minutes on two cores; runs that would begin later are left out."""
+"""Of all runs together. A full one takes a quarter of an hour on two cores; what would begin later is left out."""
 _ERRORS: Final = (PartyError, UnavailableError, TimeoutError)
 
 
