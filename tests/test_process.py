@@ -36,7 +36,10 @@ def _run(directory: Path, way_down: str, signals: list[signal.Signals]) -> tuple
         assert child.stdout.readline() == "runs\n"
         for signal_ in signals:
             child.send_signal(signal_)
-        _, errors = child.communicate(timeout=20)
+        try:
+            _, errors = child.communicate(timeout=20)
+        finally:
+            child.kill()
     return child.returncode, errors
 
 

@@ -1,8 +1,8 @@
 """The connections to one origin: which is asked next, which has waited too long, which is let go of.
 
 The one used last is used next, so that those of a burst stand idle and go. All deadlines share one timer: it is set for
-the earliest, and looks at all of them when it fires, once in a
-request's time or in that for which a connection is kept.
+the earliest, and looks at all of them when it fires, once in a request's time or in that for which a connection is
+kept.
 """
 
 import asyncio
