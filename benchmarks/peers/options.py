@@ -31,7 +31,7 @@ EVENTS: Final = {Latency.FIXED: 60_000, Latency.LOGNORMAL: 30_000}
 """Some ten seconds of the fastest and of the slowest; a multiple of it for what is between."""
 ZIPF_EVENTS: Final = 20_000
 KILL_EVENTS: Final = 12_000
-"""Killed after half of them, two seconds: so at most 24 times what is in flight can come again."""
+"""Killed after half of them, two seconds: so some 25 times what is in flight can come again at most."""
 _OURS: Final = (Contestant.FLOOR, Contestant.BARE, Contestant.SERVICE, Contestant.SERVICE_SESSION)
 """What TLS costs is asked of these; of others when they are named."""
 
