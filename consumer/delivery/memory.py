@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from typing import Final
 
+from consumer.delivery.remembered import Remembered
 from consumer.delivery.ticket import Ticket
 from consumer.delivery.writes import MAX_SIZE, Stamp, Writes
 from consumer.outcomes import Reason
@@ -53,10 +54,8 @@ class Memory:
 
     __slots__ = (
         "_delivered",
-        "_delivered_before",
         "_ids",
         "_max_size",
-        "_message_ids",
         "_pairs",
         "_shared",
         "_size",
@@ -66,7 +65,6 @@ class Memory:
 
     def __init__(self, *, ids: int, message_ids: int, suppress_unchanged: bool) -> None:
         self._ids = ids
-        self._message_ids = message_ids
         self._suppress = suppress_unchanged
         self._max_size = max(ids * SIZE_PER_ID, MAX_SIZE)
         self._size = 0
@@ -74,9 +72,7 @@ class Memory:
         self._writes: OrderedDict[int, Writes] = OrderedDict()
         self._pairs: OrderedDict[int, None] = OrderedDict()
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-        # Two sets, the older of which is forgotten whole: no set has to tell which of its members is the oldest.
-        self._delivered: set[int] = set()
-        self._delivered_before: set[int] = set()
+        self._delivered = Remembered(message_ids)
 
     def judge(self, request: Request, stamp: Stamp, *, unchanged: bool = True) -> Request | Reason:
         """Say what of a request is to be sent; changes nothing.
@@ -90,7 +86,7 @@ class Memory:
             The request itself; a copy without those fields that a newer event has written; or why it need not be
             sent: `REPEAT`, `STALE` or `UNCHANGED`.
         """
-        if request.identity in self._delivered or request.identity in self._delivered_before:
+        if request.identity and self._delivered.has(request.identity):
             return Reason.REPEAT
         state = request.state
         if state is None or not state.fields:
@@ -114,7 +110,7 @@ class Memory:
             identities: Of the requests.
             oldest: The lowest of their stamps.
         """
-        if not (self._delivered.isdisjoint(identities) and self._delivered_before.isdisjoint(identities)):
+        if any(map(self._delivered.has, identities)):
             return True
         writes = self._writes.get(hash(key))
         return writes is not None and (self._suppress or oldest < writes.newest)
@@ -131,19 +127,9 @@ class Memory:
 
     def note_events(self, identities: Collection[int]) -> None:
         """Remember events that Pendo accepted; not what they say, since something newer of all of it went with them."""
-        delivered = self._delivered
-        if 2 * (len(delivered) + len(identities)) < self._message_ids:
-            delivered.update(identities)
-            delivered.discard(0)
-        else:
-            for identity in identities:
-                self._note_event(identity)
-
-    def _note_event(self, identity: int) -> None:
-        if identity and self._message_ids:
-            self._delivered.add(identity)
-            if 2 * len(self._delivered) >= self._message_ids:
-                self._delivered, self._delivered_before = set(), self._delivered
+        for identity in identities:
+            if identity:
+                self._delivered.add(identity)
 
     def note(self, request: Request, stamp: Stamp, *, delivered: bool = True) -> None:
         """Remember a request.
@@ -153,8 +139,8 @@ class Memory:
             stamp: How new it is.
             delivered: Whether Pendo accepted it; else it was unchanged, and only its fields count as newer.
         """
-        if delivered:
-            self._note_event(request.identity)
+        if delivered and request.identity:
+            self._delivered.add(request.identity)
         state = request.state
         if state is not None and self._ids:
             if state.fields:

@@ -16,8 +16,8 @@ WRITE_KEY: Final = "writeKey"
 """Segment's secret of a source, which some ingests leave in the event."""
 
 IDENTITY_BITS: Final = (1 << 60) - 1
-"""An int of more bits needs half as much memory again. Of 200,000 that are remembered, one in five trillion new events
-has the same by chance."""
+"""An int of more bits takes half as much memory again, and eight bytes are what is remembered of it. Of 200,000, one in
+five trillion new events has the same by chance."""
 
 # Looking a member up in its enum takes as long as a small function.
 _SEGMENTIO: Final = Route.SEGMENTIO

@@ -16,7 +16,7 @@ from consumer.pendo.calls import Answer, Form, answer_of
 from consumer.pendo.endpoints import Kind
 from consumer.pendo.lean.transport import LeanTransport
 from consumer.pendo.session import ProxyChoice, SessionTransport
-from consumer.pendo.verdicts import NO_ANSWER, Verdict, verdict_of
+from consumer.pendo.verdicts import ACCEPTED, NO_ANSWER, Verdict, verdict_of
 from consumer.pendo.waist import Channel, End, OnEnd, Response
 
 GET: Final = "GET"
@@ -95,11 +95,15 @@ class Client:
 class Target:
     """One route's URL and headers, behind which a changed credential can be put while requests are on their way."""
 
-    __slots__ = ("_channel", "_client")
+    __slots__ = ("_accepted", "_accepting", "_channel", "_client")
 
     def __init__(self, client: Client, url: str, headers: Mapping[str, str]) -> None:
         self._client = client
         self._channel = client.channel(URL(url, encoded=True), headers)
+        # The last answer by which a request was accepted. Most are the very same: the transport hands out one response
+        # for all that are alike.
+        self._accepted: Response | None = None
+        self._accepting: tuple[Verdict, int | str] = ACCEPTED, 0
 
     def move_to(self, url: str, headers: Mapping[str, str]) -> None:
         """Send what follows there, with these headers."""
@@ -111,7 +115,14 @@ class Target:
 
     def judge(self, end: End) -> tuple[Verdict, int | str]:
         """The verdict on what a request ended with, and the HTTP status, or `timeout` or `connection`."""
-        return (verdict_of(*end), end.status) if isinstance(end, Response) else (NO_ANSWER, end.kind)
+        if end is self._accepted:
+            return self._accepting
+        if not isinstance(end, Response):
+            return NO_ANSWER, end.kind
+        judged = verdict_of(*end), end.status
+        if judged[0] is ACCEPTED:
+            self._accepted, self._accepting = end, judged
+        return judged
 
 
 class CallTarget:

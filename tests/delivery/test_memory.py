@@ -429,7 +429,7 @@ def _sizes(memory: Memory) -> tuple[int, int, int, int]:
     """Ids, the size of all their fields, pairs, identities."""
     size = sum(writes.size for writes in memory._writes.values())
     assert memory._size == size, "the size went astray"
-    return len(memory._writes), size, len(memory._pairs), len(memory._delivered) + len(memory._delivered_before)
+    return len(memory._writes), size, len(memory._pairs), len(memory._delivered)
 
 
 def test_a_flood_of_ids_does_not_fill_it() -> None:

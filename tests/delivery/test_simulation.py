@@ -76,7 +76,7 @@ def check_bounds(world: World) -> None:
     memory = world.memory
     assert len(memory._writes) <= world.ids
     assert len(memory._pairs) <= world.ids
-    assert len(memory._delivered) + len(memory._delivered_before) <= world.message_ids
+    assert len(memory._delivered) <= world.message_ids
 
 
 def check_nobody_sleeps_over_work(

@@ -9,6 +9,8 @@ import struct
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -34,6 +36,7 @@ from consumer.pendo.verdicts import (
     Verdict,
     verdict_of,
 )
+from consumer.pendo.waist import Response
 from consumer.sandbox.children import free_port
 from consumer.sandbox.simulator import Simulator
 from tests.support.awaited import response_to, verdict_on
@@ -166,6 +169,37 @@ async def test_an_answer_becomes_its_verdict_and_its_status(
     async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
         verdict, seen = await verdict_on(Target(client, f"{base}/", {}), b"{}")
     assert (told(verdict), seen) == (expected, status)
+
+
+async def test_answers_in_turn_are_judged_each_for_itself(transport: Transport) -> None:
+    """A target knows the answer that accepted the last request again, and takes no other for it."""
+    answers = [(200, "{}"), (200, "{}"), (200, "<html>"), (200, "{}"), (503, "{}"), (201, "{}"), (201, "{}")]
+    left = iter(answers)
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        status, body = next(left)
+        return web.Response(status=status, body=body.encode())
+
+    async with serving(answer) as base, Client(timeout_s=5, transport=transport) as client:
+        target = Target(client, f"{base}/", {})
+        seen = [await verdict_on(target, b"{}") for _ in answers]
+    assert [status for _, status in seen] == [status for status, _ in answers]
+    kinds = [Accepted, Accepted, Locked, Accepted, Later, Accepted, Accepted]
+    assert [type(verdict) for verdict, _ in seen] == kinds
+
+
+async def test_what_an_answer_asks_for_until_some_time_gets_shorter_with_it() -> None:
+    """One response stands for all answers that are alike: its `Retry-After` may be a date."""
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    async with Client(timeout_s=5) as client:
+        target, response = Target(client, "http://127.0.0.1/", {}), Response(503, {"Retry-After": until}, b"")
+        first, _ = target.judge(response)
+        second, _ = target.judge(response)
+    assert isinstance(first, Later)
+    assert isinstance(second, Later)
+    assert first.after_s is not None
+    assert second.after_s is not None
+    assert first.after_s > second.after_s
 
 
 async def test_a_request_arrives_as_it_was_given(transport: Transport) -> None:
