@@ -2,8 +2,8 @@
 
 Identities go in; whether one was among the latest comes out. It must not know what an event is.
 
-A set takes sixty bytes for each, the integer included, and scatters them over all of the heap. Here those that have
-their lowest bits in common lie side by side in one bucket, and a search runs through a few dozen.
+A set takes some seventy bytes for each, the integer included, and scatters them over all of the heap. Here those that
+have their lowest bits in common lie side by side in one bucket, and a search runs through a few dozen.
 """
 
 from typing import Final
@@ -11,7 +11,9 @@ from typing import Final
 _BYTES: Final = 8
 """Of one identity."""
 _PER_BUCKET: Final = 24
-"""To twice as many, when as many are remembered as may be: each more makes a search longer, each bucket has a head."""
+"""To twice as many lie in each when it is full: more would make a search longer, fewer leave more heads to pay for."""
+_MAX_BUCKETS: Final = 1 << 16
+"""They are there from the start: whoever remembers many millions waits longer for each look instead."""
 
 
 class Remembered:
@@ -24,7 +26,7 @@ class Remembered:
     __slots__ = ("_buckets", "_mask", "_most", "_older", "_younger")
 
     def __init__(self, most: int) -> None:
-        buckets = 1 << max((most // _PER_BUCKET).bit_length() - 1, 0)
+        buckets = min(1 << max((most // _PER_BUCKET).bit_length() - 1, 0), _MAX_BUCKETS)
         self._most = most
         self._mask = buckets - 1
         self._buckets = [bytearray() for _ in range(buckets)]
@@ -37,10 +39,13 @@ class Remembered:
         return sum(map(len, self._buckets)) // _BYTES
 
     def has(self, identity: int) -> bool:
-        """Whether it is remembered.
+        """Whether it is remembered: 1 to 2⁶⁴ - 1, or 0, which nobody is to add.
 
         Where in the bucket it lies is not asked. To be found across two others by chance is rarer still than to be
-        another event's.
+        another event's: those in one bucket have some bits in common in place, and none across.
+
+        Raises:
+            OverflowError: It has more bits, or a sign.
         """
         return identity.to_bytes(_BYTES, "little") in self._buckets[identity & self._mask]
 

@@ -96,6 +96,15 @@ def test_events_that_are_noted_together_are_remembered_as_each_for_itself(at_onc
         ]
 
 
+def test_what_has_no_message_id_takes_no_room() -> None:
+    """Else events without one would push out those that have one."""
+    memory = _memory()
+    memory.note(_track(0), FACT)
+    memory.note_events([0, 0])
+    assert _sizes(memory) == (0, 0, 0, 0)
+    assert not memory.bears_on("visitor:v", [0], FACT)
+
+
 def test_nothing_is_noted_together_where_nothing_is_to_be_remembered() -> None:
     """`memory_message_ids` is 0."""
     memory = _memory(message_ids=0)

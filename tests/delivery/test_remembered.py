@@ -9,7 +9,8 @@ import pytest
 from consumer.delivery.remembered import Remembered
 from consumer.mapping.segmentio import IDENTITY_BITS
 
-MANY = 20_000
+MANY = 24 * 1024
+"""As many as make the most of heads for what lies between them."""
 
 
 def _identities(seed: int) -> Iterator[int]:
@@ -57,8 +58,21 @@ def test_none_are_remembered_where_none_are_to_be() -> None:
     assert len(remembered) == 0
 
 
+def test_no_limit_worth_the_name_takes_no_room_before_it_is_used() -> None:
+    """A pod with `memory_message_ids: 1000000000` starts, and remembers."""
+    tracemalloc.start()
+    try:
+        remembered = Remembered(10**9)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    remembered.add(7)
+    assert remembered.has(7)
+    assert held < 8 * 2**20
+
+
 def test_each_takes_little_more_than_eight_bytes() -> None:
-    """Else a pod's memory would be a sixth larger; a set takes sixty."""
+    """Else a pod's memory would be a fifth larger; a set takes seventy."""
     identities = _identities(0)
     tracemalloc.start()
     try:
